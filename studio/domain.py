@@ -226,7 +226,8 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a runner is, over all of the job's work. `preview` is a small picture in the task's folder.
+    """How far a runner is, over all of the job's work. `preview` is a small picture directly in the task's folder;
+    not every report is kept, so it is best written anew under the same name.
 
     `warning` is a sentence kept with the job (a prompt that was cut); the rest is overwritten by the next report.
     """
@@ -283,7 +284,10 @@ class Charge:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A job as it stands: the one row that the page, the API and a waiting command all read."""
+    """A job as it stands: the one row that the page, the API and a waiting command all read.
+
+    `preview` is a file's name in the job's scratch folder; `seconds` how long it has been worked on, as of its end.
+    """
 
     id: str
     account: str
@@ -294,11 +298,12 @@ class Job:
     created_at: int
     started_at: int | None
     ended_at: int | None
+    seconds: float
     step: int
     steps: int
     message: str
     seconds_left: int | None
-    preview: Path | None
+    preview: str | None
     warnings: tuple[str, ...]
     delivered: int
     cancel_requested: bool

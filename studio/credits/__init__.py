@@ -1,0 +1,1 @@
+"""What things cost, and the account book. `pricing` is pure; `ledger` writes."""

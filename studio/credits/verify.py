@@ -1,0 +1,116 @@
+"""Checks the account book against itself and against the jobs: every promise of the ledger, in one snapshot."""
+
+from studio.credits.book import ROOT, entry, entry_hash
+from studio.storage.database import Tx
+
+# Each query finds what must not be, as (what, figures); the sentence is put before what it finds.
+_RULES: tuple[tuple[str, str], ...] = (
+    (
+        "posted is not the sum of its entries",
+        """
+        SELECT b.account || ' ' || b.kind AS what, b.posted AS is_, coalesce(sum(e.posted_change), 0) AS should_be
+        FROM balance b LEFT JOIN entry e USING (account, kind) GROUP BY b.account, b.kind HAVING is_ <> should_be
+        """,
+    ),
+    (
+        "held is not the sum of its entries",
+        """
+        SELECT b.account || ' ' || b.kind AS what, b.held AS is_, coalesce(sum(e.held_change), 0) AS should_be
+        FROM balance b LEFT JOIN entry e USING (account, kind) GROUP BY b.account, b.kind HAVING is_ <> should_be
+        """,
+    ),
+    (
+        "held is not the sum of its open holds",
+        """
+        SELECT b.account || ' ' || b.kind AS what, b.held AS is_, coalesce(sum(h.amount), 0) AS should_be
+        FROM balance b LEFT JOIN hold h ON h.account = b.account AND h.kind = b.kind AND h.resolved_at IS NULL
+        GROUP BY b.account, b.kind HAVING is_ <> should_be
+        """,
+    ),
+    (
+        "held is below 0 or above posted",
+        "SELECT account || ' ' || kind AS what, held AS is_, posted AS should_be FROM balance "
+        "WHERE held < 0 OR held > posted",
+    ),
+    (
+        "posted is not the sum of what its grants have left",
+        """
+        SELECT b.account || ' ' || b.kind AS what, b.posted AS is_, coalesce(sum(g.remaining), 0) AS should_be
+        FROM balance b LEFT JOIN grant g USING (account, kind) GROUP BY b.account, b.kind HAVING is_ <> should_be
+        """,
+    ),
+    (
+        "what a grant has left is not the sum of its entries",
+        """
+        SELECT 'grant ' || g.id AS what, g.remaining AS is_, coalesce(sum(e.posted_change), 0) AS should_be
+        FROM grant g LEFT JOIN entry e ON e.grant = g.id GROUP BY g.id HAVING is_ <> should_be
+        """,
+    ),
+    (
+        "what is allocated of a grant is not the sum of the open parts",
+        """
+        SELECT 'grant ' || g.id AS what, g.allocated AS is_,
+            coalesce((SELECT sum(p.amount) FROM hold_part p JOIN hold h ON h.id = p.hold
+                      WHERE p.grant = g.id AND h.resolved_at IS NULL), 0) AS should_be
+        FROM grant g WHERE is_ <> should_be
+        """,
+    ),
+    (
+        "the parts of a hold are not the whole of it",
+        """
+        SELECT 'hold ' || h.id AS what, h.amount AS is_, coalesce(sum(p.amount), 0) AS should_be
+        FROM hold h LEFT JOIN hold_part p ON p.hold = h.id GROUP BY h.id HAVING is_ <> should_be
+        """,
+    ),
+    (
+        "captured of a hold is not the sum of its entries",
+        """
+        SELECT 'hold ' || h.id AS what, coalesce(h.captured, 0) AS is_,
+            coalesce(-sum(e.posted_change) FILTER (WHERE e.phase = 'capture'), 0) AS should_be
+        FROM hold h LEFT JOIN entry e ON e.hold = h.id GROUP BY h.id HAVING is_ <> should_be
+        """,
+    ),
+    (
+        "a hold's entries do not end at what is still held of it",
+        """
+        SELECT 'hold ' || h.id AS what, coalesce(sum(e.held_change), 0) AS is_,
+            CASE WHEN h.resolved_at IS NULL THEN h.amount ELSE 0 END AS should_be
+        FROM hold h LEFT JOIN entry e ON e.hold = h.id GROUP BY h.id HAVING is_ <> should_be
+        """,
+    ),
+    (
+        "a hold is not captured and released exactly once",
+        "SELECT 'hold ' || id AS what, captured + released AS is_, amount AS should_be FROM hold "
+        "WHERE resolved_at IS NOT NULL AND captured + released <> amount",
+    ),
+    (
+        "a job has ended with an open hold, or lives without one",
+        """
+        SELECT 'job ' || j.id AS what, j.state AS is_, 'hold ' || h.id AS should_be
+        FROM job j JOIN hold h ON h.job = j.id WHERE (j.ended_at IS NULL) <> (h.resolved_at IS NULL)
+        """,
+    ),
+    (
+        "what was captured is not what was delivered",
+        """
+        SELECT 'job ' || j.id AS what, h.captured AS is_, h.each * j.delivered AS should_be
+        FROM job j JOIN hold h ON h.job = j.id WHERE h.resolved_at IS NOT NULL AND is_ <> should_be
+        """,
+    ),
+)
+
+
+def faults(tx: Tx) -> list[str]:
+    """One sentence for each promise that does not hold; empty if all do. Takes one read transaction."""
+    found = [
+        f"{sentence}: {row['what']} has {row['is_']}, should have {row['should_be']}"
+        for sentence, query in _RULES
+        for row in tx.execute(query)
+    ]
+    prev = ROOT
+    for expected, row in enumerate(tx.execute("SELECT * FROM entry ORDER BY seq"), start=1):
+        if row["seq"] != expected or row["prev"] != prev or row["hash"] != entry_hash(prev, entry(row)):
+            found.append(f"the chain is broken: entry {row['seq']} does not follow the one before it")
+            break
+        prev = row["hash"]
+    return found

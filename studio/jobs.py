@@ -1,0 +1,354 @@
+"""Where money, work and storage meet: jobs are submitted, run, cancelled and, after a crash, recovered."""
+
+import hashlib
+import logging
+import math
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Generator
+from typing import Protocol
+
+from studio.credits import ledger, pricing
+from studio.domain import (
+    Cancelled,
+    Clock,
+    Conflict,
+    Drawn,
+    Job,
+    JobState,
+    Progress,
+    Refused,
+    Request,
+    Runner,
+    StorageFailed,
+    StudioError,
+    Task,
+    utc_now,
+)
+from studio.rules import MOST_SEED, canonical, new_id
+from studio.rules import job_id as checked_id
+from studio.storage import faults, job_store, pictures, uploads
+from studio.storage.database import Database, Tx
+from studio.storage.folder import DataFolder, fsync_file
+from studio.storage.job_store import Claim, ClaimLost
+
+MOST_ATTEMPTS = 2
+REPORT_EVERY = 1.0  # seconds between two writes of a job's progress
+
+log = logging.getLogger(__name__)
+
+
+class Runners(Protocol):
+    """Gives the runner of a kind of job, as a dict does."""
+
+    def __getitem__(self, kind: str, /) -> Runner: ...
+
+
+def never() -> bool:
+    return False
+
+
+class Jobs:
+    """The queue of one data folder. Safe to share between threads; `run_next` is for the holder of the work lock."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        folder: DataFolder,
+        runners: Runners,
+        prices: pricing.Prices,
+        clock: Clock = utc_now,
+        queue_limit: int = 50,
+        draw_seed: Callable[[], int] = lambda: secrets.randbelow(MOST_SEED + 1),
+    ) -> None:
+        self.database = database
+        self.folder = folder
+        self._runners = runners
+        self._prices = prices
+        self._clock = clock
+        self._queue_limit = queue_limit
+        self._draw_seed = draw_seed
+        self._worker = new_id()
+
+    # --- what anybody may ask ---
+
+    def submit(self, account: str, request: Request, *, job_id: str | None = None) -> Job:
+        """Queues the request and holds its price, or neither.
+
+        The client's `job_id` makes a double click one job: the same id with the same request is the same job.
+        Raises Refused, Conflict (the id with another request), NotFound (account, upload), NotEnoughCredits.
+        """
+        # 1. What is asked, and what it costs.
+        job_id = new_id() if job_id is None else checked_id(job_id)
+        asked = hashlib.sha256(canonical([request.kind, request.to_json()]).encode()).hexdigest()
+        charges = pricing.quote(self._prices, request)
+        resolved = request.resolve(self._draw_seed)
+
+        with self.database.write() as tx:
+            # 2. Is it the same click again?
+            known = job_store.find(tx, job_id)
+            if known is not None:
+                if known.account == account and job_store.asked(tx, job_id) == asked:
+                    return known
+                raise Conflict("This id already belongs to another job.", field="id", allowed="a new UUID")
+
+            # 3. Can it be done?
+            for field, upload in request.inputs().items():
+                uploads.path(tx, self.folder.uploads, account, upload, field=field)
+            if job_store.waiting(tx) >= self._queue_limit:
+                raise Refused(f"{self._queue_limit} jobs wait already: try again when some are done.", field="queue")
+
+            # 4. The job and its holds, in one transaction.
+            job_store.insert(
+                tx,
+                job_id=job_id,
+                account=account,
+                request=resolved,
+                asked=asked,
+                charges=charges,
+                now=self._clock(),
+            )
+            for charge in charges:
+                ledger.hold(tx, account, charge, job=job_id, now=self._clock())
+            return job_store.get(tx, account, job_id)
+
+    def status(self, account: str, job_id: str) -> Job:
+        """The job as it stands. Raises Refused (no UUID), NotFound."""
+        with self.database.read() as tx:
+            return job_store.get(tx, account, checked_id(job_id))
+
+    def cancel(self, account: str, job_id: str) -> Job:
+        """Stops a job: a waiting one at once, a running one at its next step; one that has ended stays as it is.
+
+        What was delivered until then stays and is paid. Raises Refused (no UUID), NotFound.
+        """
+        job_id = checked_id(job_id)
+        with self.database.write() as tx:
+            job = job_store.get(tx, account, job_id)
+            if job.state == "queued":
+                self._end(tx, job, "cancelled", expected="queued")
+            elif job.state == "running":
+                job_store.request_cancel(tx, job)
+            job = job_store.get(tx, account, job_id)
+        if job.ended:
+            self._sweep(job)
+        return job
+
+    # --- for the worker ---
+
+    def waiting(self) -> bool:
+        """Whether a job waits."""
+        with self.database.read() as tx:
+            return job_store.waiting(tx) > 0
+
+    def run_next(self, stopping: Callable[[], bool] = never) -> Job | None:
+        """Runs the oldest waiting job to its end and returns it; None where none waits.
+
+        When `stopping()` turns true, the job goes back into the queue and that attempt does not count.
+        Raises StorageFailed where the end itself could not be written: `recover` then puts things right.
+        """
+        # 1. Claim it: one statement, so that no two workers get the same.
+        if not self.waiting():
+            return None
+        with self.database.write() as tx:
+            claim = job_store.claim(tx, self._worker, now=self._clock())
+        if claim is None:
+            return None
+
+        # 2. Work.
+        started = time.monotonic()
+        try:
+            error = self._work(claim, stopping)
+            if isinstance(error, StorageFailed):
+                self._empty_scratch(claim.job)  # so that there is room to write the end
+
+            # 3. One transaction ends it: the state, what is captured, what is released.
+            seconds = time.monotonic() - started
+            with self.database.write() as tx:
+                job_store.check(tx, claim)
+                job = job_store.get(tx, claim.job.account, claim.job.id)
+                if job.delivered == job.request.pictures:
+                    self._end(tx, job, "done", seconds=seconds)
+                elif error is not None:
+                    self._end(tx, job, "failed", seconds=seconds, error=error)
+                elif job.cancel_requested:
+                    self._end(tx, job, "cancelled", seconds=seconds)
+                elif stopping():
+                    job_store.requeue(tx, job, seconds=seconds, counts=False)
+                else:
+                    error = StudioError(f"Only {job.delivered} of {job.request.pictures} pictures came out.")
+                    self._end(tx, job, "failed", seconds=seconds, error=error)
+        except ClaimLost:
+            log.warning("job %s was taken over or ended by another process", claim.job.id)
+
+        # 4. What is left over goes.
+        job = self.status(claim.job.account, claim.job.id)
+        if job.ended:
+            self._sweep(job)
+        return job
+
+    def recover(self) -> None:
+        """Puts right what a crash left: call it at the start, holding the work lock, with nothing running.
+
+        Jobs that were running are queued again, or end if they were cancelled, complete, or tried often enough.
+        """
+        # 1. Jobs marked as running: whoever ran them is gone.
+        with self.database.read() as tx:
+            orphans = job_store.running(tx)
+        for orphan in orphans:
+            with self.database.write() as tx:
+                job = job_store.get(tx, orphan.account, orphan.id)
+                if job.state != "running":
+                    continue
+                if job.delivered == job.request.pictures:
+                    self._end(tx, job, "done")
+                elif job.cancel_requested:
+                    self._end(tx, job, "cancelled")
+                elif job.attempt >= MOST_ATTEMPTS:
+                    error = StudioError(
+                        f"The studio stopped {job.attempt} times while it worked on this; it was given up. "
+                        "Only what was delivered is charged."
+                    )
+                    self._end(tx, job, "failed", error=error)
+                else:
+                    job_store.requeue(tx, job, counts=True)
+
+        # 2. Scratch folders of jobs that have ended, and files that never got a row.
+        for scratch in self.folder.jobs.iterdir():
+            with self.database.read() as tx:
+                job = job_store.find(tx, scratch.name)
+            if job is None:
+                shutil.rmtree(scratch, ignore_errors=True)
+            elif job.ended:
+                self._sweep(job)
+
+    # --- the steps ---
+
+    def _work(self, claim: Claim, stopping: Callable[[], bool]) -> StudioError | None:
+        """Runs the job's runner and keeps what it draws; what went wrong, if something did. Raises ClaimLost."""
+        watch = _Watch(self.database, claim, stopping)
+        try:
+            task = self._task(claim.job)
+            drawings = self._runners[claim.job.request.kind](task, watch.report, watch.is_cancelled)
+            try:
+                for drawn in drawings:
+                    self._keep(claim, task, drawn)
+                    if watch.is_cancelled():
+                        break
+            finally:
+                if isinstance(drawings, Generator):
+                    drawings.close()
+        except Cancelled:
+            return None
+        except StudioError as error:
+            return error
+        except ClaimLost:
+            raise
+        except Exception as error:
+            told = faults.of_os(error, self.folder.root) if isinstance(error, OSError) else None
+            if told is not None:
+                return told
+            log_id = secrets.token_hex(4)
+            log.exception("job %s broke (log id %s)", claim.job.id, log_id)
+            return StudioError(f"Something broke in the studio; the log has it under {log_id}.")
+        return None
+
+    def _task(self, job: Job) -> Task:
+        folder = self.folder.scratch(job.id)
+        folder.mkdir(exist_ok=True)
+        with self.database.read() as tx:
+            return Task(
+                job_id=job.id,
+                request=job.request,
+                folder=folder,
+                done=pictures.indexes(tx, job.id),
+                inputs={
+                    field: uploads.path(tx, self.folder.uploads, job.account, upload, field=field)
+                    for field, upload in job.request.inputs().items()
+                },
+            )
+
+    def _keep(self, claim: Claim, task: Task, drawn: Drawn) -> None:
+        """Takes a picture over: the file to the disk, then, in one transaction, its name and its row."""
+        if drawn.index not in range(task.request.pictures) or drawn.file.parent != task.folder:
+            raise ValueError(f"the runner gave picture {drawn.index} in {drawn.file}, which is not what it was asked")
+        fsync_file(drawn.file)
+        with self.database.write() as tx:
+            # The check comes first and holds until the commit: a worker that lost its claim moves no file either.
+            job_store.check(tx, claim)
+            if pictures.add(tx, self.folder.pictures, claim.job, drawn, now=self._clock()):
+                job_store.count_delivered(tx, claim)
+
+    def _end(
+        self,
+        tx: Tx,
+        job: Job,
+        state: JobState,
+        *,
+        expected: JobState = "running",
+        seconds: float = 0.0,
+        error: StudioError | None = None,
+    ) -> None:
+        if job_store.end(tx, job, state, expected=expected, now=self._clock(), seconds=seconds, error=error):
+            delivered = job_store.get(tx, job.account, job.id).delivered
+            ledger.settle(tx, job.id, delivered=delivered, now=self._clock())
+
+    def _sweep(self, job: Job) -> None:
+        """Removes what an ended job left over; the scratch folder last, since it tells `recover` that this is due."""
+        try:
+            with self.database.read() as tx:
+                pictures.drop_orphans(tx, self.folder.pictures, job)
+            scratch = self.folder.scratch(job.id)
+            if scratch.exists():
+                shutil.rmtree(scratch)
+        except OSError:
+            log.warning("leftovers of job %s could not be removed; the next start tries again", job.id, exc_info=True)
+
+    def _empty_scratch(self, job: Job) -> None:
+        try:
+            for left in self.folder.scratch(job.id).iterdir():
+                if left.is_dir():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink()
+        except OSError:
+            log.warning("the scratch folder of job %s could not be emptied", job.id, exc_info=True)
+
+
+class _Watch:
+    """What a runner is given to report by and to ask whether it should stop. Raises ClaimLost from both."""
+
+    def __init__(self, database: Database, claim: Claim, stopping: Callable[[], bool]) -> None:
+        self._database = database
+        self._claim = claim
+        self._stopping = stopping
+        self._written = -math.inf
+        self._first: tuple[float, int] | None = None
+        self._warned: set[str] = set()
+
+    def is_cancelled(self) -> bool:
+        with self._database.read() as tx:
+            return job_store.cancel_requested(tx, self._claim) or self._stopping()
+
+    def report(self, progress: Progress) -> None:
+        """Writes the progress, at most once a second; a new warning always."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (now, progress.step)
+        new_warning = progress.warning is not None and progress.warning not in self._warned
+        if now - self._written < REPORT_EVERY and not new_warning:
+            return
+        if progress.warning is not None:
+            self._warned.add(progress.warning)
+        self._written = now
+        with self._database.write() as tx:
+            job_store.progress(tx, self._claim, progress, seconds_left=self._seconds_left(now, progress))
+
+    def _seconds_left(self, now: float, progress: Progress) -> int | None:
+        """By the pace since the first report, so that the time a model takes to load does not count."""
+        began, first_step = self._first or (now, progress.step)
+        if progress.step <= first_step:
+            return None
+        return math.ceil((now - began) / (progress.step - first_step) * max(0, progress.steps - progress.step))

@@ -1,0 +1,124 @@
+"""Gets one file over HTTP into a `.part` file: goes on where it stopped, and says in words why it could not.
+
+Standard library only, so that weights can be fetched before anything heavy is installed or imported.
+"""
+
+import errno
+import http.client
+import os
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from studio.domain import StorageFailed
+
+BLOCK = 1 << 18
+PATIENCE_S = 20  # without a byte
+TRIES = 4  # in a row that brought nothing new
+SPARE = 64 << 20  # bytes left free on the disk
+AGENT = {"User-Agent": "Likeness (model download)"}
+
+Count = Callable[[int], None]
+"""Told how many bytes came; a negative number takes back what had to be thrown away."""
+
+
+class SourceFailed(Exception):
+    """This source did not give the file; the message says why, as part of a sentence. The next one may."""
+
+
+def download(url: str, part: Path, *, size: int | None, count: Count, pause_s: float = 1.0) -> None:
+    """Fills `part` up to `size` bytes (None: as long as the server says), keeping what an earlier try had brought.
+
+    Raises SourceFailed (no connection, refused, broke off `TRIES` times without progress) and StorageFailed.
+    """
+    host = urlsplit(url).hostname or url
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise SourceFailed(f"{url} is no web address")
+    barren = 0
+    while True:
+        had = length(part)
+        if size is not None and had == size:
+            return
+        if size is not None and had > size:
+            count(-had)
+            part.unlink()
+            continue
+        # 1. Ask for what is missing. What the server refuses for good is not asked again.
+        try:
+            if _receive(url, part, had, count):
+                return
+            reason = f"{host} broke off"
+        except urllib.error.HTTPError as error:
+            if error.code == 416 and had:  # longer than the file there is: begin anew
+                count(-had)
+                part.unlink()
+            elif error.code not in (408, 429, 500, 502, 503, 504):
+                raise SourceFailed(f"{host} answered {error.code} {error.reason}") from error
+            reason = f"{host} answered {error.code} {error.reason}"
+        except urllib.error.URLError as error:
+            raise SourceFailed(f"{host} cannot be reached ({error.reason})") from error
+        except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+            reason = f"{host} broke off ({type(error).__name__})"
+        # 2. A transfer that moves on may break off as often as it likes.
+        barren = 0 if length(part) > had else barren + 1
+        if barren >= TRIES:
+            raise SourceFailed(reason)
+        time.sleep(pause_s * barren)
+
+
+def _receive(url: str, part: Path, had: int, count: Count) -> bool:
+    """One request, appended to `part`; whether all that the server announced came."""
+    headers = AGENT | ({"Range": f"bytes={had}-"} if had else {})
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=PATIENCE_S) as answer:
+        if had and answer.status != 206:  # the server cannot go on in the middle
+            count(-had)
+            had = 0
+        announced = answer.headers.get("Content-Length")
+        came = 0
+        with writing(part), part.open("ab" if had else "wb") as file:
+            while block := answer.read(BLOCK):
+                file.write(block)
+                came += len(block)
+                count(len(block))
+    return announced is None or came == int(announced)
+
+
+def length(part: Path) -> int:
+    return part.stat().st_size if part.is_file() else 0
+
+
+class writing:  # noqa: N801 - reads as a word: `with writing(path): ...`
+    """Turns the system's errors while writing `path` into StorageFailed; a full disk is given back what was written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, OSError) or isinstance(error, ConnectionError | TimeoutError | urllib.error.URLError):
+            return
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            self.path.unlink(missing_ok=True)
+            raise StorageFailed(f"The disk that holds {self.path.parent} is full.", field="models") from error
+        words = os.strerror(error.errno or 0)
+        raise StorageFailed(f"{self.path} cannot be written: {words}.", field="models") from error
+
+
+def check_space(folder: Path, needed: int, what: str) -> None:
+    """Raises StorageFailed, with figures, where the disk has not `needed` bytes (and some to spare) left."""
+    free = shutil.disk_usage(folder).free
+    if free < needed + SPARE:
+        raise StorageFailed(
+            f"{what} needs {megabytes(needed + SPARE)} of disk space in {folder}; {megabytes(free)} are free.",
+            field="models",
+        )
+
+
+def megabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):.1f} MB"

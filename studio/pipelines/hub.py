@@ -1,0 +1,170 @@
+"""Gets a base model's folder from the Hugging Face Hub, and finds one that other programs have put in its cache.
+
+Only files the studio loads: configurations, tokenizers and safetensors of one variant; no pickles. Each is checked by
+the sum the Hub itself names (sha256 of large files, git's blob sum of small ones).
+"""
+
+import hashlib
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from studio.domain import WeightsMissing
+from studio.pipelines.download import AGENT, PATIENCE_S, Count, SourceFailed, check_space, download, length, writing
+from studio.pipelines.weights import BaseModel, HubFile, sha256
+
+HUB = "https://huggingface.co"
+NOTE = "likeness.json"  # what a fetched folder is, kept in it
+TEXTS = (".json", ".txt", ".model", ".jinja")
+UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
+
+
+def hub_file_url(hub: str, file: HubFile) -> str:
+    return f"{hub}/{file.repo}/resolve/{quote(file.revision, safe='')}/{quote(file.path)}"
+
+
+class Hub:
+    """A Hub at an address (the public one, or a mirror of it)."""
+
+    def __init__(self, address: str = HUB) -> None:
+        self.address = address.rstrip("/")
+
+    def fetch(
+        self, base: BaseModel, models: Path, count: Count, expect: Callable[[int], None]
+    ) -> tuple[Path, bool]:
+        """The base's folder in `models`, and whether it was there. A folder is there whole or not at all.
+
+        Raises WeightsMissing with what went wrong, and StorageFailed.
+        """
+        target = models / base.id
+        if (target / "model_index.json").is_file():
+            return target, True
+        if not base.repo:
+            raise WeightsMissing(
+                f"{base.id} ships with the studio and cannot be fetched: {target} is missing. "
+                "Get the studio again, or make it with: python -m scripts.train_starter",
+                field="base",
+            )
+        try:
+            # 1. What there is at this revision, and what of it is needed.
+            listing = self._listing(base)
+            files = [file for file in listing["siblings"] if file["rfilename"] in needed(listing, base.variant)]
+            total = sum(_size(file) for file in files)
+            expect(total)
+
+            # 2. Each file into a folder of its own name's kind, so that an interrupted fetch goes on file by file.
+            partial = models / f"{base.id}.part"
+            there = sum(length(partial / file["rfilename"]) for file in files)
+            check_space(models, total - there, base.id)
+            for file in files:
+                self._fetch_file(base, listing["sha"], file, partial / file["rfilename"], count)
+        except SourceFailed as error:
+            raise WeightsMissing(
+                f"{base.id} could not be fetched: {error}. Or fetch it with another program into the Hugging Face "
+                f"cache (hf download {base.repo} --revision {base.revision}); it is found there.",
+                field="base",
+            ) from error
+
+        # 3. A note of what it is, then its name.
+        note = {"repo": base.repo, "revision": listing["sha"], "family": base.family, "licence": base.licence}
+        with writing(partial):
+            (partial / NOTE).write_text(json.dumps(note, indent=1), encoding="utf-8")
+            partial.replace(target)
+        return target, False
+
+    def _listing(self, base: BaseModel) -> dict[str, Any]:
+        url = f"{self.address}/api/models/{base.repo}/revision/{quote(base.revision or 'main', safe='')}?blobs=true"
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=AGENT), timeout=PATIENCE_S) as answer:
+                listing = json.load(answer)
+        except urllib.error.HTTPError as error:
+            asks = " (its owner wants you to accept a licence there first)" if error.code in (401, 403) else ""
+            raise SourceFailed(f"the Hub answered {error.code} {error.reason} for {base.repo}{asks}") from error
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            raise SourceFailed(f"the Hub cannot be reached ({getattr(error, 'reason', error)})") from error
+        except ValueError as error:
+            raise SourceFailed(f"what the Hub says of {base.repo} is not JSON") from error
+        return listing
+
+    def _fetch_file(self, base: BaseModel, commit: str, file: Mapping[str, Any], path: Path, count: Count) -> None:
+        size = _size(file)
+        if length(path) == size and _intact(path, file):
+            count(size)
+            return
+        part = path.with_name(path.name + ".part")
+        with writing(part):
+            part.parent.mkdir(parents=True, exist_ok=True)
+        count(length(part))
+        wanted = HubFile(repo=base.repo, revision=commit, path=file["rfilename"])
+        download(hub_file_url(self.address, wanted), part, size=size, count=count)
+        if not _intact(part, file):
+            part.unlink()
+            raise SourceFailed(f"{file['rfilename']} came damaged (its checksum differs)")
+        with writing(part):
+            part.replace(path)
+
+
+def _size(file: Mapping[str, Any]) -> int:
+    return int(file["lfs"]["size"] if file.get("lfs") else file["size"])
+
+
+def _intact(path: Path, file: Mapping[str, Any]) -> bool:
+    """Whether the file has the sum the Hub names: sha256 of a large file, else git's sha1 of a blob."""
+    if file.get("lfs"):
+        return sha256(path) == file["lfs"]["sha256"]
+    body = path.read_bytes()
+    return hashlib.sha1(b"blob %d\x00" % len(body) + body).hexdigest() == file["blobId"]
+
+
+def needed(listing: Mapping[str, Any], variant: str = "") -> frozenset[str]:
+    """Which of a listing's files a diffusers folder needs: of each component its texts and one set of safetensors."""
+    paths = [PurePosixPath(file["rfilename"]) for file in listing["siblings"]]
+    chosen = {"model_index.json"} & {str(path) for path in paths}
+    by_component: dict[str, list[PurePosixPath]] = {}
+    for path in paths:
+        if len(path.parts) == 2 and path.parts[0] not in UNUSED:
+            by_component.setdefault(path.parts[0], []).append(path)
+    for files in by_component.values():
+        if not any(path.suffix == ".json" for path in files):
+            continue  # pictures and other things that lie in a repository
+        chosen |= {str(path) for path in files if path.suffix in TEXTS and ".index." not in path.name}
+        tensors = [path for path in files if ".safetensors" in path.name]
+        plain = [path for path in tensors if _variant(path) == ""]
+        of_variant = [path for path in tensors if variant and _variant(path) == variant]
+        chosen |= {str(path) for path in of_variant or plain}
+    return frozenset(chosen)
+
+
+def _variant(path: PurePosixPath) -> str:
+    """`fp16` of `model.fp16.safetensors` and `model.safetensors.index.fp16.json`; shard numbers are no variant."""
+    words = path.name.replace(".index", "").replace(".json", "").removesuffix(".safetensors").split(".")
+    words = [word for word in words[1:] if word != "safetensors"]
+    return words[0].split("-")[0] if words else ""
+
+
+def in_cache(cache: Path, repo: str, revision: str = "") -> Path | None:
+    """The folder of a repository in the Hugging Face cache, as other programs leave it there; None where it is not.
+
+    A given revision must be there exactly; without one, what the cache calls `main`.
+    """
+    place = cache / f"models--{repo.replace('/', '--')}"
+    if not revision:
+        reference = place / "refs" / "main"
+        if not reference.is_file():
+            return None
+        revision = reference.read_text(encoding="utf-8").strip()
+    snapshot = place / "snapshots" / revision
+    return snapshot if (snapshot / "model_index.json").is_file() else None
+
+
+def cache_folder(env: Mapping[str, str]) -> Path:
+    """Where the Hugging Face cache is, by the variables its own library uses."""
+    if env.get("HF_HUB_CACHE"):
+        return Path(env["HF_HUB_CACHE"]).expanduser()
+    if env.get("HF_HOME"):
+        return Path(env["HF_HOME"]).expanduser() / "hub"
+    return Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "huggingface" / "hub"

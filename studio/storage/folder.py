@@ -1,0 +1,136 @@
+"""Where things lie in the data folder, and the lock that says which process works its queue."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from studio.domain import Job, StorageFailed
+from studio.storage import faults
+
+if os.name == "nt":
+    import msvcrt
+else:
+    import fcntl
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """The layout of one data folder. Made by `open`, which also makes the folders."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path) -> Self:
+        """The folder, made where it is missing, for its owner's eyes only. Raises StorageFailed."""
+        folder = cls(root)
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for part in (folder.pictures, folder.uploads, folder.jobs):
+                part.mkdir(exist_ok=True)
+        except OSError as error:
+            told = faults.of_os(error, root)
+            raise told or StorageFailed(
+                f"{root} cannot be the data folder ({error.strerror}).", field="data", allowed="a folder"
+            ) from error
+        return folder
+
+    @property
+    def database(self) -> Path:
+        return self.root / "studio.db"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "worker.lock"
+
+    @property
+    def pictures(self) -> Path:
+        return self.root / "pictures"
+
+    @property
+    def uploads(self) -> Path:
+        return self.root / "uploads"
+
+    @property
+    def jobs(self) -> Path:
+        return self.root / "jobs"
+
+    def scratch(self, job_id: str) -> Path:
+        """The job's own folder: what a runner writes before it is taken over. Gone when the job has ended."""
+        return self.jobs / job_id
+
+    def preview(self, job: Job) -> Path | None:
+        """The newest preview of a running job. It may be replaced or gone by the time it is read."""
+        return self.scratch(job.id) / job.preview if job.preview else None
+
+
+class WorkLock:
+    """Held by the one process that works the queue of a data folder; the system lets go of it when that process dies.
+
+    So whoever holds it knows that every job still marked as running belongs to a process that is gone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: BinaryIO | None = None
+
+    @property
+    def held(self) -> bool:
+        return self._file is not None
+
+    def acquire(self) -> bool:
+        """Whether this object holds the lock now; never waits. Raises StorageFailed."""
+        if self._file is not None:
+            return True
+        try:
+            file = self.path.open("a+b")
+        except OSError as error:
+            told = faults.of_os(error, self.path.parent)
+            if told is None:
+                raise
+            raise told from error
+        try:
+            _lock(file)
+        except OSError:
+            file.close()
+            return False
+        self._file = file
+        return True
+
+    def release(self) -> None:
+        if self._file is not None:
+            _unlock(self._file)
+            self._file.close()
+            self._file = None
+
+
+def fsync_file(file: Path) -> None:
+    """Forces the file's content to the disk. Raises OSError."""
+    with file.open("r+b") as opened:  # Windows wants it open for writing
+        os.fsync(opened.fileno())
+
+
+def fsync_folder(folder: Path) -> None:
+    """Makes a rename in the folder last through a power cut. Windows keeps renames itself and offers no such call."""
+    if os.name != "nt":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _lock(file: BinaryIO) -> None:
+    if os.name == "nt":
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _unlock(file: BinaryIO) -> None:
+    if os.name == "nt":
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+    else:
+        fcntl.flock(file.fileno(), fcntl.LOCK_UN)

@@ -1,0 +1,118 @@
+"""The pictures: a file each, taken over from a job's scratch folder, and a row each, found newest first."""
+
+import json
+import sqlite3
+import uuid
+from pathlib import Path
+
+from studio.domain import Drawn, Job, NotFound, Picture
+from studio.rules import canonical
+from studio.storage.database import Tx
+from studio.storage.folder import fsync_folder
+
+
+def file_name(job_id: str, index: int) -> str:
+    """Where in the pictures folder the picture belongs. The same each time, so that a second attempt leaves no orphan.
+
+    Folders by the first two characters keep each of them small.
+    """
+    return f"{job_id[:2]}/{job_id}-{index:03}.png"
+
+
+def add(tx: Tx, folder: Path, job: Job, drawn: Drawn, *, now: int) -> bool:
+    """Takes over a file that `fsync_file` was called on: the row and the final name, in the caller's transaction.
+
+    False, and the file is dropped, if that picture is there already. Raises OSError.
+    """
+    if tx.execute('SELECT 1 FROM picture WHERE job = ? AND "index" = ?', (job.id, drawn.index)).fetchone():
+        drawn.file.unlink()
+        return False
+    name = file_name(job.id, drawn.index)
+    target = folder / name
+    target.parent.mkdir(exist_ok=True)
+    tx.execute(
+        """
+        INSERT INTO picture
+            (id, job, "index", account, file, width, height, seed, recipe, kind, base, style, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        (
+            str(uuid.uuid5(uuid.UUID(job.id), str(drawn.index))),
+            job.id,
+            drawn.index,
+            job.account,
+            name,
+            drawn.width,
+            drawn.height,
+            drawn.seed,
+            canonical(dict(drawn.recipe)),
+            job.request.kind,
+            job.request.base,
+            job.request.style,
+            now,
+        ),
+    )
+    drawn.file.replace(target)
+    fsync_folder(target.parent)
+    return True
+
+
+def indexes(tx: Tx, job_id: str) -> frozenset[int]:
+    """Which of a job's pictures are stored, deleted ones too."""
+    return frozenset(row["index"] for row in tx.execute('SELECT "index" FROM picture WHERE job = ?', (job_id,)))
+
+
+def of_job(tx: Tx, job_id: str) -> list[Picture]:
+    """A job's pictures in the order they were asked for."""
+    rows = tx.execute('SELECT * FROM picture WHERE job = ? AND deleted_at IS NULL ORDER BY "index"', (job_id,))
+    return [_picture(row) for row in rows]
+
+
+def get(tx: Tx, account: str, picture_id: str) -> Picture:
+    """The picture. Raises NotFound, also where it is another account's or deleted."""
+    row = tx.execute(
+        "SELECT * FROM picture WHERE id = ? AND account = ? AND deleted_at IS NULL", (picture_id, account)
+    ).fetchone()
+    if row is None:
+        raise NotFound("There is no such picture.", field="id")
+    return _picture(row)
+
+
+def newest(tx: Tx, account: str, *, limit: int = 48, before: str | None = None) -> list[Picture]:
+    """A page of an account's pictures, newest first; the next page is what comes `before` the last one's id."""
+    rows = tx.execute(
+        """
+        SELECT * FROM picture
+        WHERE account = :account AND deleted_at IS NULL
+            AND (:before IS NULL OR seq < (SELECT seq FROM picture WHERE id = :before AND account = :account))
+        ORDER BY seq DESC LIMIT :limit
+        """,
+        {"account": account, "before": before, "limit": limit},
+    )
+    return [_picture(row) for row in rows]
+
+
+def drop_orphans(tx: Tx, folder: Path, job: Job) -> None:
+    """Removes files that a crash left without a row. Raises OSError."""
+    for index in frozenset(range(job.request.pictures)) - indexes(tx, job.id):
+        (folder / file_name(job.id, index)).unlink(missing_ok=True)
+
+
+def _picture(row: sqlite3.Row) -> Picture:
+    return Picture(
+        id=row["id"],
+        job=row["job"],
+        index=row["index"],
+        account=row["account"],
+        file=row["file"],
+        width=row["width"],
+        height=row["height"],
+        seed=row["seed"],
+        recipe=json.loads(row["recipe"]),
+        kind=row["kind"],
+        base=row["base"],
+        style=row["style"],
+        created_at=row["created_at"],
+        favourite=bool(row["favourite"]),
+        deleted_at=row["deleted_at"],
+    )
