@@ -10,8 +10,10 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from studio.domain import StorageFailed
@@ -20,6 +22,7 @@ BLOCK = 1 << 18
 PATIENCE_S = 20  # without a byte
 TRIES = 4  # in a row that brought nothing new
 SPARE = 64 << 20  # bytes left free on the disk
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows knows no quota
 AGENT = {"User-Agent": "Likeness (model download)"}
 
 Count = Callable[[int], None]
@@ -61,7 +64,7 @@ def download(url: str, part: Path, *, size: int | None, count: Count, pause_s: f
             reason = f"{host} answered {error.code} {error.reason}"
         except urllib.error.URLError as error:
             raise SourceFailed(f"{host} cannot be reached ({error.reason})") from error
-        except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+        except (http.client.HTTPException, OSError) as error:  # what goes wrong on our disk is no OSError any more
             reason = f"{host} broke off ({type(error).__name__})"
         # 2. A transfer that moves on may break off as often as it likes.
         barren = 0 if length(part) > had else barren + 1
@@ -79,9 +82,9 @@ def _receive(url: str, part: Path, had: int, count: Count) -> bool:
             had = 0
         announced = answer.headers.get("Content-Length")
         came = 0
-        with writing(part), part.open("ab" if had else "wb") as file:
+        with opened_to_write(part, "ab" if had else "wb") as write:
             while block := answer.read(BLOCK):
-                file.write(block)
+                write(block)
                 came += len(block)
                 count(len(block))
     return announced is None or came == int(announced)
@@ -91,23 +94,34 @@ def length(part: Path) -> int:
     return part.stat().st_size if part.is_file() else 0
 
 
-class writing:  # noqa: N801 - reads as a word: `with writing(path): ...`
-    """Turns the system's errors while writing `path` into StorageFailed; a full disk is given back what was written."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, OSError) or isinstance(error, ConnectionError | TimeoutError | urllib.error.URLError):
-            return
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            self.path.unlink(missing_ok=True)
-            raise StorageFailed(f"The disk that holds {self.path.parent} is full.", field="models") from error
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns the system's errors inside into StorageFailed; a full disk is given back what `path` took of it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            path.unlink(missing_ok=True)
+            raise StorageFailed(f"The disk that holds {path.parent} is full.", field="models") from error
         words = os.strerror(error.errno or 0)
-        raise StorageFailed(f"{self.path} cannot be written: {words}.", field="models") from error
+        raise StorageFailed(f"{path} cannot be written: {words}.", field="models") from error
+
+
+@contextmanager
+def opened_to_write(path: Path, mode: Literal["wb", "ab"]) -> Iterator[Callable[[bytes], None]]:
+    """A `write(block)` whose errors, and only whose, are StorageFailed: the network's are told apart from them."""
+    with writing(path):
+        file = path.open(mode)
+
+    def write(block: bytes) -> None:
+        with writing(path):
+            file.write(block)
+
+    try:
+        yield write
+    finally:
+        with writing(path):
+            file.close()
 
 
 def check_space(folder: Path, needed: int, what: str) -> None:

