@@ -1,0 +1,123 @@
+"""Who may import whom, what stays out of memory until it is needed, and that every module says what it is for."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from start import CHECKS
+
+ROOT = Path(__file__).resolve().parent.parent
+STUDIO = ROOT / "studio"
+HEAVY = ("torch", "diffusers", "transformers", "peft", "onnxruntime", "cv2")
+LOOKED_AT = [
+    *sorted(STUDIO.rglob("*.py")),
+    ROOT / "app.py",
+    ROOT / "start.py",
+    *sorted((ROOT / "scripts").rglob("*.py")),
+]
+
+
+def python(*arguments: str, folder: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    whole = os.environ | {"PYTHONPATH": str(folder)} | env
+    return subprocess.run(command, cwd=folder, env=whole, capture_output=True, text=True, timeout=120, check=False)
+
+
+# --- who may import whom ---------------------------------------------------------------------------------------------
+
+
+def test_the_layers_hold():
+    done = python(*CHECKS["imports"])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("domain.py", "import studio.settings"),
+        ("storage/database.py", "import studio.credits.pricing"),
+        ("credits/pricing.py", "import studio.pipelines"),
+        ("pipelines/__init__.py", "import studio.storage.database"),
+        ("ui/__init__.py", "import studio.jobs"),
+        ("jobs.py", "import torch"),
+        ("service.py", "import gradio"),
+        ("cli.py", "import sqlite3"),
+        ("left_over.py", "import json"),
+    ],
+)
+def test_an_import_against_the_layers_is_found(tmp_path, module, line):
+    shutil.copytree(STUDIO, tmp_path / "studio", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with (tmp_path / "studio" / module).open("a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+    done = python(*CHECKS["imports"], folder=tmp_path)
+    assert "BROKEN" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("module", ["domain.py", "errors.py", "rules.py", "settings.py"])
+def test_the_lowest_modules_need_the_standard_library_alone(module):
+    assert imported(STUDIO / module) <= set(sys.stdlib_module_names) | {"studio"}
+
+
+def imported(path: Path) -> set[str]:
+    """The top names of everything a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
+# --- what stays out of memory ----------------------------------------------------------------------------------------
+
+
+def loaded_by(code: str, tmp_path: Path) -> set[str]:
+    """The top names in `sys.modules` of a process that has run this."""
+    done = python("-c", f"{code}\nimport sys\nprint(*sys.modules)", STUDIO_DATA=str(tmp_path / "data"))
+    assert done.returncode == 0, done.stderr
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--help", "quote --size 512x512 --steps 50 --count 1", "generate --help"],
+)
+def test_a_command_that_only_answers_loads_no_gradio_no_torch_and_no_database(tmp_path, arguments):
+    done = python("-X", "importtime", "-m", "studio", *arguments.split(), STUDIO_DATA=str(tmp_path / "data"))
+    assert done.returncode == 0, done.stderr
+    loaded = {row.rsplit("|", 1)[-1].strip().split(".")[0] for row in done.stderr.splitlines() if "|" in row}
+    assert "argparse" in loaded, "the list of imports was read"
+    assert not loaded & {*HEAVY, "gradio", "sqlite_utils", "numpy", "PIL"}
+
+
+@pytest.mark.parametrize("arguments", ["credits show", "jobs list"])
+def test_a_command_that_reads_the_database_loads_no_gradio_and_no_torch(tmp_path, arguments):
+    done = python("-X", "importtime", "-m", "studio", *arguments.split(), STUDIO_DATA=str(tmp_path / "data"))
+    assert done.returncode == 0, done.stderr
+    loaded = {row.rsplit("|", 1)[-1].strip().split(".")[0] for row in done.stderr.splitlines() if "|" in row}
+    assert "sqlite3" in loaded, "the list of imports was read"
+    assert not loaded & {*HEAVY, "gradio"}
+
+
+# --- what is written -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", LOOKED_AT, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_module_says_its_purpose_in_its_first_line(path):
+    said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    assert said.splitlines() and said.splitlines()[0].strip()
+
+
+def test_nothing_is_read_or_set_up_by_importing_the_studio(tmp_path):
+    code = "import os, studio.settings, studio.domain, studio.jobs, studio.worker, studio.service, logging\n"
+    code += "assert not logging.getLogger().handlers"
+    loaded_by(code, tmp_path)
+    assert not (tmp_path / "data").exists()
