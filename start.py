@@ -40,7 +40,7 @@ BUILT_IN_PLACE = "basicsr"
 CHECKS = {
     "lint": ("-m", "ruff", "check", "."),
     "format": ("-m", "ruff", "format", "--check", "."),
-    "types": ("-m", "pyright"),
+    "types": ("-m", "pyright", "--project", "pyproject.toml"),
     "imports": ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"),
 }
 
@@ -351,7 +351,7 @@ def pip(root: Path, python: Path, *arguments: str) -> None:
 def alone(root: Path) -> Iterator[None]:
     """Holds the installation's lock, which the system lets go of when a process dies; a second start waits."""
     with (root / ".venv.lock").open("a+b") as file:
-        if WINDOWS:
+        if sys.platform == "win32":
             import msvcrt  # noqa: PLC0415 - exists on Windows only
 
             while True:

@@ -1,7 +1,6 @@
 """start.py: it finds a Python that fits, installs once, mends what broke, and says what to do when it cannot."""
 
 import ast
-import importlib.util
 import json
 import os
 import shutil
@@ -12,12 +11,9 @@ from pathlib import Path
 
 import pytest
 
-START = Path(__file__).resolve().parent.parent / "start.py"
-_spec = importlib.util.spec_from_file_location("start", START)
-assert _spec and _spec.loader
-start = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(start)
+import start
 
+START = Path(start.__file__)
 GOOD = {"path": "/opt/python", "version": "3.12.4", "wide": True, "sqlite": "3.45.1"}
 
 
