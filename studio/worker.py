@@ -65,11 +65,10 @@ class Worker:
                     if not recovered:
                         self.jobs.recover()
                         recovered = True
+                        self.trouble = None
 
                     # 3. Then job after job.
-                    job = self.jobs.run_next(self._stop.is_set)
-                    self.trouble = None
-                    if job is None:
+                    if self.jobs.run_next(self._stop.is_set) is None:
                         self._wait(LOOK_EVERY)
                 except StorageFailed as error:
                     log.error("the queue stands still: %s", error)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from studio.domain import CREDIT_KINDS, CreditKind, NotFound
 from studio.rules import canonical
-from studio.storage.database import Tx
+from studio.storage.database import NEWEST, Tx
 
 Phase = Literal["grant", "hold", "capture", "release", "expire", "refund", "correct"]
 ROOT = "0" * 64  # what the first entry's hash follows
@@ -55,11 +55,8 @@ def balances(tx: Tx, account: str) -> dict[CreditKind, Balance]:
 def history(tx: Tx, account: str, *, limit: int = 100, before: int | None = None) -> list[Entry]:
     """A page of the account's entries, newest first; the next page is what comes `before` the last one's seq."""
     rows = tx.execute(
-        """
-        SELECT * FROM entry WHERE account = :account AND (:before IS NULL OR seq < :before)
-        ORDER BY seq DESC LIMIT :limit
-        """,
-        {"account": account, "before": before, "limit": limit},
+        "SELECT * FROM entry WHERE account = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+        (account, NEWEST if before is None else before, limit),
     )
     return [entry(row) for row in rows]
 

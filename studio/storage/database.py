@@ -15,6 +15,7 @@ Tx = sqlite3.Connection
 """A connection inside a transaction: what every function of the storage and of the ledger takes first."""
 
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables; RETURNING came in 3.35
+NEWEST = 2**63 - 1  # above every seq: where a page begins that is not before anything
 PATIENCE = 30.0  # seconds that a writer waits for another
 
 

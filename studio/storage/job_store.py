@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from studio.domain import Charge, Job, JobState, NotFound, Progress, Request, StudioError, request_from_json
 from studio.rules import canonical
-from studio.storage.database import Tx
+from studio.storage.database import NEWEST, Tx
 
 _CLAIMED = "id = :id AND state = 'running' AND worker = :worker AND attempt = :attempt"
 
@@ -72,14 +72,13 @@ def asked(tx: Tx, job_id: str) -> str:
 
 
 def newest(tx: Tx, account: str, *, limit: int = 50, before: str | None = None) -> list[Job]:
-    """A page of an account's jobs, newest first; the next page is what comes `before` the last one's id."""
+    """A page of an account's jobs, newest first; the next page is what comes `before` the last one's id.
+
+    Raises NotFound where `before` is no job of the account.
+    """
+    start = NEWEST if before is None else _seq(tx, account, before)
     rows = tx.execute(
-        """
-        SELECT * FROM job
-        WHERE account = :account AND (:before IS NULL OR seq < (SELECT seq FROM job WHERE id = :before))
-        ORDER BY seq DESC LIMIT :limit
-        """,
-        {"account": account, "before": before, "limit": limit},
+        "SELECT * FROM job WHERE account = ? AND seq < ? ORDER BY seq DESC LIMIT ?", (account, start, limit)
     )
     return [_job(row) for row in rows]
 
@@ -206,6 +205,13 @@ def end(
         },
     )
     return changed.rowcount == 1
+
+
+def _seq(tx: Tx, account: str, job_id: str) -> int:
+    row = tx.execute("SELECT seq FROM job WHERE id = ? AND account = ?", (job_id, account)).fetchone()
+    if row is None:
+        raise NotFound("There is no such job.", field="before")
+    return int(row["seq"])
 
 
 def _change(tx: Tx, sql: str, claim: Claim, **values: object) -> None:

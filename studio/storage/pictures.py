@@ -7,7 +7,7 @@ from pathlib import Path
 
 from studio.domain import Drawn, Job, NotFound, Picture
 from studio.rules import canonical
-from studio.storage.database import Tx
+from studio.storage.database import NEWEST, Tx
 from studio.storage.folder import fsync_folder
 
 
@@ -79,15 +79,14 @@ def get(tx: Tx, account: str, picture_id: str) -> Picture:
 
 
 def newest(tx: Tx, account: str, *, limit: int = 48, before: str | None = None) -> list[Picture]:
-    """A page of an account's pictures, newest first; the next page is what comes `before` the last one's id."""
+    """A page of an account's pictures, newest first; the next page is what comes `before` the last one's id.
+
+    Raises NotFound where `before` is no picture of the account.
+    """
+    start = NEWEST if before is None else _seq(tx, account, before)
     rows = tx.execute(
-        """
-        SELECT * FROM picture
-        WHERE account = :account AND deleted_at IS NULL
-            AND (:before IS NULL OR seq < (SELECT seq FROM picture WHERE id = :before AND account = :account))
-        ORDER BY seq DESC LIMIT :limit
-        """,
-        {"account": account, "before": before, "limit": limit},
+        "SELECT * FROM picture WHERE account = ? AND deleted_at IS NULL AND seq < ? ORDER BY seq DESC LIMIT ?",
+        (account, start, limit),
     )
     return [_picture(row) for row in rows]
 
@@ -96,6 +95,14 @@ def drop_orphans(tx: Tx, folder: Path, job: Job) -> None:
     """Removes files that a crash left without a row. Raises OSError."""
     for index in frozenset(range(job.request.pictures)) - indexes(tx, job.id):
         (folder / file_name(job.id, index)).unlink(missing_ok=True)
+
+
+def _seq(tx: Tx, account: str, picture_id: str) -> int:
+    # Deleted ones count: the page after one must be found though it was deleted meanwhile.
+    row = tx.execute("SELECT seq FROM picture WHERE id = ? AND account = ?", (picture_id, account)).fetchone()
+    if row is None:
+        raise NotFound("There is no such picture.", field="before")
+    return int(row["seq"])
 
 
 def _picture(row: sqlite3.Row) -> Picture:
