@@ -83,7 +83,7 @@ def candidates(env: Mapping[str, str]) -> Iterator[list[str]]:
             for folder in sorted(versions.glob(f"{major}.{minor}.*"), reverse=True):
                 yield [str(folder / python)]
         if shutil.which("uv"):
-            found = answer(["uv", "python", "find", f"{major}.{minor}"])
+            found = answer(["uv", "python", "find", "--system", f"{major}.{minor}"])
             if found:
                 yield [found]
     # Where installers put them without adding them to the PATH of every shell.
@@ -101,9 +101,10 @@ def answer(command: Sequence[str]) -> str:
     return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
 
 
+# The path is that of the Python behind a virtual environment, which outlives the environment.
 PROBE = """
 import json, sys
-facts = {"path": sys.executable, "version": "%d.%d.%d" % sys.version_info[:3], "wide": sys.maxsize > 2**32}
+facts = {"path": getattr(sys, "_base_executable", sys.executable), "version": "%d.%d.%d" % sys.version_info[:3], "wide": sys.maxsize > 2**32}
 for module in ("ensurepip", "ssl", "sqlite3", "venv"):
     try:
         __import__(module)

@@ -3,8 +3,11 @@
 import ast
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -105,6 +108,37 @@ def test_a_command_that_reads_the_database_loads_no_gradio_and_no_torch(tmp_path
     loaded = {row.rsplit("|", 1)[-1].strip().split(".")[0] for row in done.stderr.splitlines() if "|" in row}
     assert "sqlite3" in loaded, "the list of imports was read"
     assert not loaded & {*HEAVY, "gradio"}
+
+
+def test_the_page_answers_before_torch_is_loaded(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = os.environ | {"STUDIO_DATA": str(tmp_path / "data"), "STUDIO_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    imports = tmp_path / "imports.txt"
+    with imports.open("w") as errors:
+        page = subprocess.Popen([sys.executable, "-X", "importtime", "app.py"], cwd=ROOT, env=env, stderr=errors)
+        try:
+            wait_for_page(port, page)
+        finally:
+            page.kill()
+            page.wait()
+    loaded = {row.rsplit("|", 1)[-1].strip().split(".")[0] for row in imports.read_text().splitlines() if "|" in row}
+    assert "gradio" in loaded, "the list of imports was read"
+    assert not loaded & set(HEAVY)
+
+
+def wait_for_page(port: int, page: subprocess.Popen[bytes]) -> None:
+    """Until the first HTTP 200, or fails after a minute or when the process ends."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and page.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("the page did not answer")
 
 
 # --- what is written -------------------------------------------------------------------------------------------------

@@ -77,8 +77,7 @@ def test_without_a_fitting_python_one_sentence_says_what_was_found_and_how_to_ge
 
 
 def test_the_python_this_runs_on_passes_the_real_probe():
-    found = start.probe([sys.executable])
-    assert found == start.Python(sys.executable, "{}.{}.{}".format(*sys.version_info))
+    assert start.probe([sys.executable]).version == "{}.{}.{}".format(*sys.version_info)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
@@ -90,7 +89,7 @@ def test_a_command_that_is_no_python_is_passed_over(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
 def test_it_looks_on_the_path_in_pyenv_and_asks_uv(tmp_path, monkeypatch):
     program(tmp_path / "bin" / "python3.11", "true")
-    program(tmp_path / "bin" / "uv", '[ "$3" = 3.12 ] && echo /managed/by/uv/python')
+    program(tmp_path / "bin" / "uv", '[ "$4" = 3.12 ] && echo /managed/by/uv/python')
     program(tmp_path / "pyenv" / "versions" / "3.12.9" / "bin" / "python", "true")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/bin:/usr/bin")
     found = list(start.candidates({"PYENV_ROOT": str(tmp_path / "pyenv")}))
@@ -316,6 +315,17 @@ def test_an_installation_that_was_killed_goes_on(toy):
     (site_of(toy) / "toy" / "part.py").unlink()
     done = call(toy, "run", "--", "hello")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a running program's file")
+def test_repair_makes_it_anew_even_when_asked_from_inside(toy):
+    (site_of(toy) / "left_behind.py").write_text("")
+    command = [str(start.venv_python(toy / ".venv")), "start.py", "repair"]
+    env = os.environ | {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
+    done = subprocess.run(command, cwd=toy, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not (site_of(toy) / "left_behind.py").exists()
+    assert call(toy, "run", "--", "hello").returncode == 0
 
 
 def test_a_half_written_stamp_is_no_stamp(toy):
