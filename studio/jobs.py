@@ -2,9 +2,7 @@
 
 import hashlib
 import logging
-import math
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Generator
 from typing import Protocol
@@ -17,7 +15,6 @@ from studio.domain import (
     Drawn,
     Job,
     JobState,
-    Progress,
     Refused,
     Request,
     Runner,
@@ -28,13 +25,13 @@ from studio.domain import (
 )
 from studio.rules import MOST_SEED, canonical, new_id
 from studio.rules import job_id as checked_id
-from studio.storage import faults, job_store, pictures, uploads
+from studio.storage import faults, job_store, pictures, scratch, uploads
 from studio.storage.database import Database, Tx
 from studio.storage.folder import DataFolder, fsync_file
 from studio.storage.job_store import Claim, ClaimLost
+from studio.storage.watch import Watch
 
 MOST_ATTEMPTS = 2
-REPORT_EVERY = 1.0  # seconds between two writes of a job's progress
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +130,7 @@ class Jobs:
                 job_store.request_cancel(tx, job)
             job = job_store.get(tx, account, job_id)
         if job.ended:
-            self._sweep(job)
+            scratch.sweep(self.database, self.folder, job)
         return job
 
     # --- for the worker ---
@@ -162,7 +159,7 @@ class Jobs:
         try:
             error = self._work(claim, stopping)
             if isinstance(error, StorageFailed):
-                self._empty_scratch(claim.job)  # so that there is room to write the end
+                scratch.empty(self.folder, claim.job)  # so that there is room to write the end
 
             # 3. One transaction ends it: the state, what is captured, what is released.
             seconds = time.monotonic() - started
@@ -186,7 +183,7 @@ class Jobs:
         # 4. What is left over goes.
         job = self.status(claim.job.account, claim.job.id)
         if job.ended:
-            self._sweep(job)
+            scratch.sweep(self.database, self.folder, job)
         return job
 
     def recover(self) -> None:
@@ -215,20 +212,14 @@ class Jobs:
                 else:
                     job_store.requeue(tx, job, counts=True)
 
-        # 2. Scratch folders of jobs that have ended, and files that never got a row.
-        for scratch in self.folder.jobs.iterdir():
-            with self.database.read() as tx:
-                job = job_store.find(tx, scratch.name)
-            if job is None:
-                shutil.rmtree(scratch, ignore_errors=True)
-            elif job.ended:
-                self._sweep(job)
+        # 2. What ended jobs left over.
+        scratch.sweep_all(self.database, self.folder)
 
     # --- the steps ---
 
     def _work(self, claim: Claim, stopping: Callable[[], bool]) -> StudioError | None:
         """Runs the job's runner and keeps what it draws; what went wrong, if something did. Raises ClaimLost."""
-        watch = _Watch(self.database, claim, stopping)
+        watch = Watch(self.database, claim, stopping)
         try:
             task = self._task(claim.job)
             drawings = self._runners[claim.job.request.kind](task, watch.report, watch.is_cancelled)
@@ -294,61 +285,3 @@ class Jobs:
         if job_store.end(tx, job, state, expected=expected, now=self._clock(), seconds=seconds, error=error):
             delivered = job_store.get(tx, job.account, job.id).delivered
             ledger.settle(tx, job.id, delivered=delivered, now=self._clock())
-
-    def _sweep(self, job: Job) -> None:
-        """Removes what an ended job left over; the scratch folder last, since it tells `recover` that this is due."""
-        try:
-            with self.database.read() as tx:
-                pictures.drop_orphans(tx, self.folder.pictures, job)
-            scratch = self.folder.scratch(job.id)
-            if scratch.exists():
-                shutil.rmtree(scratch)
-        except OSError:
-            log.warning("leftovers of job %s could not be removed; the next start tries again", job.id, exc_info=True)
-
-    def _empty_scratch(self, job: Job) -> None:
-        try:
-            for left in self.folder.scratch(job.id).iterdir():
-                if left.is_dir():
-                    shutil.rmtree(left)
-                else:
-                    left.unlink()
-        except OSError:
-            log.warning("the scratch folder of job %s could not be emptied", job.id, exc_info=True)
-
-
-class _Watch:
-    """What a runner is given to report by and to ask whether it should stop. Raises ClaimLost from both."""
-
-    def __init__(self, database: Database, claim: Claim, stopping: Callable[[], bool]) -> None:
-        self._database = database
-        self._claim = claim
-        self._stopping = stopping
-        self._written = -math.inf
-        self._first: tuple[float, int] | None = None
-        self._warned: set[str] = set()
-
-    def is_cancelled(self) -> bool:
-        with self._database.read() as tx:
-            return job_store.cancel_requested(tx, self._claim) or self._stopping()
-
-    def report(self, progress: Progress) -> None:
-        """Writes the progress, at most once a second; a new warning always."""
-        now = time.monotonic()
-        if self._first is None:
-            self._first = (now, progress.step)
-        new_warning = progress.warning is not None and progress.warning not in self._warned
-        if now - self._written < REPORT_EVERY and not new_warning:
-            return
-        if progress.warning is not None:
-            self._warned.add(progress.warning)
-        self._written = now
-        with self._database.write() as tx:
-            job_store.progress(tx, self._claim, progress, seconds_left=self._seconds_left(now, progress))
-
-    def _seconds_left(self, now: float, progress: Progress) -> int | None:
-        """By the pace since the first report, so that the time a model takes to load does not count."""
-        began, first_step = self._first or (now, progress.step)
-        if progress.step <= first_step:
-            return None
-        return math.ceil((now - began) / (progress.step - first_step) * max(0, progress.steps - progress.step))

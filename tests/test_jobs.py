@@ -337,6 +337,29 @@ def test_a_runner_that_fails_after_its_last_picture_has_delivered(bench: Bench) 
     assert (job.state, job.error, bench.captured(OWNER)) == ("done", None, 8)
 
 
+def test_no_statement_of_a_jobs_life_reads_a_whole_table(bench: Bench) -> None:
+    jobs = bench.jobs(FakeRunner())
+    ran: list[str] = []
+    connection = bench.database._connection()  # pyright: ignore[reportPrivateUsage]
+    connection.set_trace_callback(ran.append)
+    finish(jobs, count=2)
+    jobs.recover()
+    connection.set_trace_callback(None)
+    with bench.database.read() as tx:
+        plans = [
+            (row["detail"], statement)
+            for statement in set(ran)
+            if statement.startswith((" ", "\n", "SELECT", "UPDATE", "INSERT"))
+            for row in tx.execute(f"EXPLAIN QUERY PLAN {statement}")
+        ]
+    assert len(plans) > 10
+    # The indexes on what is open: they hold what waits, runs or is left, and not what has been.
+    # json_each walks a job's own warnings.
+    short = ("job_waiting", "job_running", "grant_left")
+    scans = [plan for plan in plans if plan[0].startswith("SCAN") and "json_each" not in plan[0]]
+    assert [plan for plan in scans if not plan[0].endswith(short)] == []
+
+
 # --- cancelling ---
 
 
@@ -456,6 +479,15 @@ def test_a_job_cancelled_before_the_crash_is_not_begun_again(bench: Bench) -> No
     jobs.cancel(OWNER, job.id)
     jobs.recover()
     assert (jobs.status(OWNER, job.id).state, bench.captured(OWNER)) == ("cancelled", 4)
+    assert nothing_is_left_but_pictures(bench)
+
+
+def test_a_job_cancelled_between_crash_and_second_attempt_pays_for_the_first(bench: Bench) -> None:
+    jobs = bench.jobs(FakeRunner())
+    job = crash_in(bench, jobs, after=5)
+    jobs.recover()
+    assert jobs.cancel(OWNER, job.id).state == "cancelled"
+    assert (jobs.run_next(), bench.captured(OWNER)) == (None, 5)
     assert nothing_is_left_but_pictures(bench)
 
 

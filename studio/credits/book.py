@@ -77,7 +77,7 @@ def append(
     at: int,
 ) -> None:
     """Adds an entry to the chain and its changes to the balance."""
-    last = tx.execute("SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1").fetchone()
+    last = tx.execute("SELECT seq, hash FROM entry WHERE seq = (SELECT max(seq) FROM entry)").fetchone()
     seq, prev = (last["seq"] + 1, last["hash"]) if last else (1, ROOT)
     made = Entry(
         seq=seq, account=account, kind=kind, phase=phase, posted_change=posted, held_change=held,

@@ -147,7 +147,8 @@ def expire(tx: Tx, *, now: int, account: str | None = None) -> int:
     due = tx.execute(
         """
         SELECT id, account, kind, remaining - allocated AS free FROM grant
-        WHERE remaining > allocated AND expires_at <= :now AND (:account IS NULL OR account = :account)
+        WHERE remaining > 0 AND remaining > allocated AND expires_at <= :now
+            AND (:account IS NULL OR account = :account)
         """,
         {"now": now, "account": account},
     ).fetchall()
@@ -221,7 +222,7 @@ def _free_grants(tx: Tx, account: str, kind: str) -> list[sqlite3.Row]:
     return tx.execute(
         """
         SELECT id, remaining - allocated AS free FROM grant
-        WHERE account = ? AND kind = ? AND remaining > allocated
+        WHERE account = ? AND kind = ? AND remaining > 0 AND remaining > allocated
         ORDER BY expires_at IS NULL, expires_at, priority, id
         """,
         (account, kind),

@@ -1,0 +1,49 @@
+"""What a runner is given to report by, and to ask whether it should stop."""
+
+import math
+import time
+from collections.abc import Callable
+
+from studio.domain import Progress
+from studio.storage import job_store
+from studio.storage.database import Database
+from studio.storage.job_store import Claim
+
+REPORT_EVERY = 1.0  # seconds between two writes of a job's progress
+
+
+class Watch:
+    """One claimed job's line to its row. Raises ClaimLost from both methods once the claim is."""
+
+    def __init__(self, database: Database, claim: Claim, stopping: Callable[[], bool]) -> None:
+        self._database = database
+        self._claim = claim
+        self._stopping = stopping
+        self._written = -math.inf
+        self._first: tuple[float, int] | None = None
+        self._warned: set[str] = set()
+
+    def is_cancelled(self) -> bool:
+        with self._database.read() as tx:
+            return job_store.cancel_requested(tx, self._claim) or self._stopping()
+
+    def report(self, progress: Progress) -> None:
+        """Writes the progress, at most once a second; a new warning always."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (now, progress.step)
+        new_warning = progress.warning is not None and progress.warning not in self._warned
+        if now - self._written < REPORT_EVERY and not new_warning:
+            return
+        if progress.warning is not None:
+            self._warned.add(progress.warning)
+        self._written = now
+        with self._database.write() as tx:
+            job_store.progress(tx, self._claim, progress, seconds_left=self._seconds_left(now, progress))
+
+    def _seconds_left(self, now: float, progress: Progress) -> int | None:
+        """By the pace since the first report, so that the time a model takes to load does not count."""
+        began, first_step = self._first or (now, progress.step)
+        if progress.step <= first_step:
+            return None
+        return math.ceil((now - began) / (progress.step - first_step) * max(0, progress.steps - progress.step))
