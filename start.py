@@ -104,7 +104,8 @@ def answer(command: Sequence[str]) -> str:
 # The path is that of the Python behind a virtual environment, which outlives the environment.
 PROBE = """
 import json, sys
-facts = {"path": getattr(sys, "_base_executable", sys.executable), "version": "%d.%d.%d" % sys.version_info[:3], "wide": sys.maxsize > 2**32}
+facts = {"path": getattr(sys, "_base_executable", sys.executable), "wide": sys.maxsize > 2**32}
+facts["version"] = "%d.%d.%d" % sys.version_info[:3]
 for module in ("ensurepip", "ssl", "sqlite3", "venv"):
     try:
         __import__(module)
@@ -115,7 +116,7 @@ print(json.dumps(facts))
 """
 
 
-def probe(command: Sequence[str]) -> Any:
+def probe(command: Sequence[str]) -> Python | str:
     """A `Python` where the command is one that fits, else the reason why not (empty: it is no Python at all)."""
     try:
         facts = json.loads(answer([*command, "-I", "-c", PROBE]))
@@ -124,7 +125,7 @@ def probe(command: Sequence[str]) -> Any:
     return judge(facts)
 
 
-def judge(facts: Mapping[str, Any]) -> Any:
+def judge(facts: Mapping[str, Any]) -> Python | str:
     """A `Python` where these facts of one are good enough, else the sentence that says why not."""
     name = f"Python {facts['version']} ({facts['path']})"
     if tuple(int(part) for part in facts["version"].split(".")[:2]) not in FITTING:
@@ -139,7 +140,7 @@ def judge(facts: Mapping[str, Any]) -> Any:
 
 
 def choose_python(
-    commands: Iterable[Sequence[str]], look: Callable[[Sequence[str]], Any] = probe, line: str = ""
+    commands: Iterable[Sequence[str]], look: Callable[[Sequence[str]], Python | str] = probe, line: str = ""
 ) -> Python:
     """The first that fits, of the release line that is asked for if there is one of it.
 

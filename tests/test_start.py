@@ -77,7 +77,9 @@ def test_without_a_fitting_python_one_sentence_says_what_was_found_and_how_to_ge
 
 
 def test_the_python_this_runs_on_passes_the_real_probe():
-    assert start.probe([sys.executable]).version == "{}.{}.{}".format(*sys.version_info)
+    found = start.probe([sys.executable])
+    assert isinstance(found, start.Python)
+    assert found.version == "{}.{}.{}".format(*sys.version_info)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
