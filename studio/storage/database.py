@@ -6,10 +6,11 @@ import time
 import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 from studio.domain import StorageFailed
-from studio.storage import faults, migrations
+from studio.storage import faults, tables
 
 Tx = sqlite3.Connection
 """A connection inside a transaction: what every function of the storage and of the ledger takes first."""
@@ -33,8 +34,10 @@ class Database:
         self._open: weakref.WeakSet[_Connection] = weakref.WeakSet()
         with self._told():
             connection = self._connection()
-            if migrations.pending(connection):
+            if tables.pending(connection):
                 # Under the write lock, so that of two processes that start together one migrates and one finds it done.
+                # Imported only now: sqlite-utils takes longer to import than most commands take to run.
+                migrations = import_module("studio.storage.migrations")
                 with self.write():
                     migrations.apply(connection)
 

@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from studio.domain import StorageFailed
+from studio.storage import migrations, tables
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
 from tests.children import count_up, open_database
@@ -133,3 +136,28 @@ def test_a_file_where_the_data_folder_should_be_is_one_sentence(tmp_path: Path) 
 def test_the_data_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
     root = DataFolder.open(tmp_path / "data").root
     assert os.name == "nt" or root.stat().st_mode & 0o077 == 0
+
+
+def test_opening_a_database_that_is_up_to_date_does_without_sqlite_utils(bench: Bench) -> None:
+    code = (
+        "import sys; from pathlib import Path; from studio.storage.database import Database; "
+        "Database(Path(sys.argv[1])).close(); print('sqlite_utils' in sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(bench.database.path)], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "False"
+
+
+def test_a_database_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "studio.db"
+    early = sqlite3.connect(path, isolation_level=None)
+    migrations.apply(early, tables.STEPS[:1])
+    early.execute("INSERT INTO account (id, created_at) VALUES ('kept', 0)")
+    early.close()
+    database = Database(path)
+    with database.read() as tx:
+        assert [row["id"] for row in tx.execute("SELECT id FROM account")] == ["kept"]
+        assert tx.execute("SELECT count(*) FROM picture").fetchone()[0] == 0
+        assert not tables.pending(tx)
+    database.close()
