@@ -91,6 +91,48 @@ def newest(tx: Tx, account: str, *, limit: int = 48, before: str | None = None) 
     return [_picture(row) for row in rows]
 
 
+def delete(tx: Tx, account: str, ids: list[str], *, now: int) -> None:
+    """Takes pictures out of sight, all of them or none; those that are already stay so. Raises NotFound."""
+    for picture_id in ids:
+        changed = tx.execute(
+            "UPDATE picture SET deleted_at = coalesce(deleted_at, ?) WHERE id = ? AND account = ?",
+            (now, picture_id, account),
+        )
+        if changed.rowcount != 1:
+            raise NotFound("There is no such picture.", field="id")
+
+
+def restore(tx: Tx, account: str, ids: list[str]) -> None:
+    """Puts deleted pictures back, all of them or none. Raises NotFound where one is gone for good."""
+    for picture_id in ids:
+        changed = tx.execute("UPDATE picture SET deleted_at = NULL WHERE id = ? AND account = ?", (picture_id, account))
+        if changed.rowcount != 1:
+            raise NotFound("This picture is gone for good.", field="id")
+
+
+def deleted_before(tx: Tx, moment: int) -> list[Picture]:
+    """The deleted pictures of ended jobs that were deleted before that moment, of all accounts.
+
+    Those of a job that still runs are kept: their rows tell it what it has made already.
+    """
+    rows = tx.execute(
+        """
+        SELECT picture.* FROM picture JOIN job ON job.id = picture.job
+        WHERE picture.deleted_at < ? AND job.ended_at IS NOT NULL
+        """,
+        (moment,),
+    )
+    return [_picture(row) for row in rows]
+
+
+def erase(tx: Tx, folder: Path, picture: Picture) -> None:
+    """Removes a deleted picture's row and file; one that was restored meanwhile stays. Raises OSError."""
+    gone = tx.execute("DELETE FROM picture WHERE id = ? AND deleted_at IS NOT NULL", (picture.id,))
+    if gone.rowcount == 1:
+        # Before the commit: where it fails, the row is still there to try again by.
+        (folder / picture.file).unlink(missing_ok=True)
+
+
 def drop_orphans(tx: Tx, folder: Path, job: Job) -> None:
     """Removes files that a crash left without a row. Raises OSError."""
     for index in frozenset(range(job.request.pictures)) - indexes(tx, job.id):

@@ -228,5 +228,10 @@ def m004_pictures(db: sqlite3.Connection) -> None:
     )
 
 
+def m005_deleted_pictures(db: sqlite3.Connection) -> None:
+    """Finds the few pictures that wait to be erased among all that are kept."""
+    db.execute("CREATE INDEX picture_deleted ON picture (deleted_at) WHERE deleted_at IS NOT NULL")
+
+
 SET = "likeness"
-STEPS = (m001_accounts, m002_jobs, m003_ledger, m004_pictures)
+STEPS = (m001_accounts, m002_jobs, m003_ledger, m004_pictures, m005_deleted_pictures)

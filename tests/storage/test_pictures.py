@@ -87,7 +87,7 @@ def test_an_upload_is_kept_for_its_account_until_it_is_removed(bench: Bench) -> 
         with pytest.raises(NotFound) as caught:
             uploads.path(tx, folder, OWNER, upload, field="init")
         assert caught.value.field == "init"
-        uploads.remove(tx, folder, OWNER, upload)
+        uploads.remove_unused(tx, folder, OWNER, upload)
         assert bench.files()
-        uploads.remove(tx, folder, CLIENT, upload)
+        uploads.remove_unused(tx, folder, CLIENT, upload)
     assert bench.files() == []
