@@ -1,0 +1,1 @@
+"""What makes the starter model: drawings, tokenizer, autoencoder, denoiser and the judge that marks it."""
