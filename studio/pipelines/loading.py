@@ -1,0 +1,223 @@
+"""Loads a base as a diffusers pipeline: from disk alone, in the device's precision, with the chosen attention."""
+
+import hashlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.utils import BaseOutput
+from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
+
+from studio.domain import BrokenWeights, OutOfMemory, Refused
+from studio.pipelines.bases import Base
+from studio.pipelines.device import Device, Precision, is_out_of_memory
+from studio.pipelines.families import Pipe
+from studio.pipelines.layouts import layout_folder
+
+UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
+UNCAST = "timestep"  # of a step's inputs the one that needs more digits than bf16 has
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A base on the device: its networks, loaded once, as whatever classes of pipeline they have served so far.
+
+    `scheduler` is the configuration the base came with, `colour_maps` what previews have found out about its decoder.
+    """
+
+    revision: str
+    scheduler: Mapping[str, Any]
+    pipelines: dict[str, DiffusionPipeline]
+    colour_maps: dict[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
+
+    def pipeline(self, pipe: Pipe) -> DiffusionPipeline:
+        """The base as that class of pipeline."""
+        if pipe.name not in self.pipelines:
+            self.pipelines[pipe.name] = _as_class(next(iter(self.pipelines.values())), _class(pipe.name))
+        return self.pipelines[pipe.name]
+
+
+def key(base: Base) -> str:
+    """What a base is kept warm under. Another file under the same id is another base."""
+    return f"base:{base.id}:{base.revision}:{base.path}"
+
+
+def loaded(device: Device, base: Base) -> Loaded:
+    """The base, warm. Raises BrokenWeights where the files cannot be loaded, OutOfMemory where they do not fit, and
+    Refused where the attention that the settings name cannot be used."""
+
+    def make() -> Loaded:
+        pipeline = load(device, base)
+        return Loaded(
+            revision=revision_of(base),
+            scheduler=dict(pipeline.scheduler.config),
+            pipelines={base.family.text.name: pipeline},
+        )
+
+    return device.held(key(base), _size(base, device.precision), make)
+
+
+def load(device: Device, base: Base) -> DiffusionPipeline:
+    """The base's text-to-image pipeline on the device. Raises what `loaded` does."""
+    # 1. From disk. The libraries' own bars would be drawn over the studio's.
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+    made_by = _class(base.family.text.name)
+    try:
+        pipeline = _single_file(made_by, base, device.precision) if base.single else _folder(made_by, base, device)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise _does_not_fit(device, base) from error
+        first = str(error).strip().partition("\n")[0][:200]
+        raise BrokenWeights(f"The base {base.id} cannot be loaded from {base.path}: {first}", field="base") from error
+
+    # 2. Where the steps run in another precision than the latents, numbers are turned at the network's door.
+    denoiser = getattr(pipeline, base.family.denoiser)
+    if device.precision.networks != device.precision.latents:
+        _bridge(denoiser, device.precision)
+    use_attention(pipeline, denoiser, device.settings.attention)
+
+    # 3. Decoding picture by picture: less memory, and a picture's pixels do not hang on how many there are.
+    pipeline.vae.enable_slicing()
+    pipeline.set_progress_bar_config(disable=True)
+
+    # 4. Onto the device; what is larger than it visits it part by part.
+    try:
+        if device.torch.type == "cuda" and _size(base, device.precision) > device.budget:
+            pipeline.enable_model_cpu_offload(device=device.torch)
+        else:
+            pipeline.to(device.torch)
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise _does_not_fit(device, base) from error
+        raise
+    return pipeline
+
+
+def _class(name: str) -> type[DiffusionPipeline]:
+    return getattr(diffusers, name)
+
+
+def _folder(made_by: type[DiffusionPipeline], base: Base, device: Device) -> DiffusionPipeline:
+    taken = inspect.signature(made_by.__init__).parameters
+    without: dict[str, Any] = {name: None for name in UNUSED if name in taken}
+    if "requires_safety_checker" in taken:
+        without["requires_safety_checker"] = False
+    return made_by.from_pretrained(
+        base.path,
+        dtype={part: device.precision.latents for part in base.family.wide} | {"default": device.precision.networks},
+        variant=_variant(base.path / base.family.denoiser),
+        use_safetensors=True,
+        local_files_only=True,
+        **without,
+    )
+
+
+def _single_file(made_by: Any, base: Base, precision: Precision) -> DiffusionPipeline:
+    pipeline = made_by.from_single_file(
+        str(base.path),
+        config=str(layout_folder(base)),
+        dtype=precision.networks,
+        local_files_only=True,
+        safety_checker=None,
+    )
+    for part in base.family.wide:
+        getattr(pipeline, part).to(precision.latents)
+    return pipeline
+
+
+def _variant(folder: Path) -> str | None:
+    """`fp16` where a folder has its tensors only in that form."""
+    files = [file.name for file in folder.glob("*.safetensors")]
+    return "fp16" if files and all(".fp16" in name for name in files) else None
+
+
+def _size(base: Base, precision: Precision) -> int:
+    """About what the base takes in memory: its files' length. (Stored and loaded widths differ by two at most.)"""
+    files = [base.path] if base.single else list(base.path.glob("*/*.safetensors"))
+    return sum(file.stat().st_size for file in files) * (2 if precision.networks == torch.float32 else 1)
+
+
+def _does_not_fit(device: Device, base: Base) -> OutOfMemory:
+    need = _size(base, device.precision) / (1 << 30)
+    return OutOfMemory(
+        f"The base {base.id} takes about {need:.1f} GB; {device.figures()}. "
+        "Close other programs that use it, or choose a smaller base.",
+        field="base",
+    )
+
+
+def _as_class(pipeline: DiffusionPipeline, made_by: type[DiffusionPipeline]) -> DiffusionPipeline:
+    """The same networks as another class of pipeline. (diffusers' own `from_pipe` would change their dtypes.)"""
+    wanted = inspect.signature(made_by.__init__).parameters
+    given: dict[str, Any] = {name: part for name, part in pipeline.components.items() if name in wanted}
+    given |= {name: value for name, value in pipeline.config.items() if name in wanted and name not in given}
+    other = made_by(**given)
+    other.set_progress_bar_config(disable=True)
+    return other
+
+
+def _bridge(network: torch.nn.Module, precision: Precision) -> None:
+    """Has the network take and give the latents' dtype while it computes in its own."""
+
+    def cast(value: Any, dtype: torch.dtype) -> Any:
+        if isinstance(value, torch.Tensor):
+            return value.to(dtype) if value.is_floating_point() else value
+        if isinstance(value, Mapping):
+            turned = {name: cast(one, dtype) for name, one in value.items()}
+            return type(value)(**turned) if isinstance(value, BaseOutput) else turned
+        if isinstance(value, list | tuple):
+            return type(value)(cast(one, dtype) for one in value)
+        return value
+
+    def inwards(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        first = cast(args[:1], precision.networks)
+        return (*first, *args[1:]), {
+            name: value if name == UNCAST else cast(value, precision.networks) for name, value in kwargs.items()
+        }
+
+    def outwards(module: torch.nn.Module, args: Any, output: Any) -> Any:
+        return cast(output, precision.latents)
+
+    network.register_forward_pre_hook(inwards, with_kwargs=True)
+    network.register_forward_hook(outwards)
+
+
+def use_attention(pipeline: DiffusionPipeline, denoiser: Any, name: str) -> None:
+    """Sets the attention the settings ask for: `sdpa` (PyTorch's own), `xformers`, or a backend of diffusers' by name.
+
+    Raises Refused where it cannot be used here, saying why.
+    """
+    if name == "sdpa":
+        return
+    try:
+        if name == "xformers":
+            pipeline.enable_xformers_memory_efficient_attention()
+        else:
+            denoiser.set_attention_backend(name)
+    except (ImportError, ModuleNotFoundError, ValueError, RuntimeError, NotImplementedError, AttributeError) as error:
+        why = str(error).strip().partition("\n")[0][:200]
+        raise Refused(
+            f"The attention {name} cannot be used here: {why}",
+            field="attention",
+            allowed="sdpa, xformers (needs requirements-xformers.txt), or a backend that diffusers offers",
+        ) from error
+
+
+def revision_of(base: Base) -> str:
+    """What names the base's version in a recipe: its revision, else the beginning of its denoiser's sha256."""
+    if base.revision:
+        return base.revision
+    files = [base.path] if base.single else sorted((base.path / base.family.denoiser).glob("*.safetensors"))
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()[:10]
