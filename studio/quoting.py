@@ -1,4 +1,4 @@
-"""What pictures would cost, asked before there is a request: while sliders move, or by a command. Opens nothing."""
+"""What pictures would cost, asked before there is a request: while sliders move, or by a command."""
 
 from collections.abc import Mapping
 
@@ -15,3 +15,9 @@ def of_pictures(prices: pricing.Prices, fields: Mapping[str, object]) -> tuple[C
     """
     priced = {field: fields[field] for field in PRICED if field in fields}
     return pricing.quote(prices, ImageRequest.from_json({**priced, "prompt": "any"}))
+
+
+def of_avatars(prices: pricing.Prices, count: int, *, super_resolution: bool) -> tuple[Charge, ...]:
+    """The charges for so many pictures of a tune. Raises Refused."""
+    avatars = pricing.avatars(prices, count)
+    return (avatars, pricing.tool(prices, "upscale", scale=2, count=count)) if super_resolution else (avatars,)

@@ -1,0 +1,104 @@
+"""Jobs, pictures and credits as the JSON objects that commands and the API answer with."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from studio.domain import Charge, CreditKind, Job, Picture
+
+if TYPE_CHECKING:  # a price is told without loading the database
+    from studio.credits.book import Balance, Entry
+
+Answer = dict[str, object]
+
+
+def of_charges(charges: Sequence[Charge]) -> Answer:
+    """`price` and `kind` are the first charge's; `charges` has all: a super-resolved avatar costs of two kinds."""
+    return {
+        "price": charges[0].amount,
+        "kind": charges[0].kind,
+        "charges": [
+            {"kind": charge.kind, "each": charge.each, "count": charge.count, "amount": charge.amount}
+            for charge in charges
+        ],
+    }
+
+
+def charged(job: Job) -> dict[CreditKind, int]:
+    """What an ended job has cost, by kind: its price for every picture delivered. Nothing while it is held."""
+    return {charge.kind: charge.each * job.delivered if job.ended else 0 for charge in job.charges}
+
+
+def of_job(job: Job) -> Answer:
+    """Everything about a job but its pictures."""
+    return {
+        "id": job.id,
+        "kind": job.request.kind,
+        "state": job.state,
+        **of_charges(job.charges),
+        "charged": charged(job),
+        "request": job.request.to_json(),
+        "pictures": job.request.pictures,
+        "delivered": job.delivered,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "ended_at": job.ended_at,
+        "seconds": round(job.seconds, 3),
+        "step": job.step,
+        "steps": job.steps,
+        "message": job.message,
+        "seconds_left": job.seconds_left,
+        "warnings": list(job.warnings),
+        "cancel_requested": job.cancel_requested,
+        "error": job.error,
+        "field": job.error_field,
+        "allowed": job.error_allowed,
+    }
+
+
+def of_picture(picture: Picture, path: str | None = None) -> Answer:
+    """A picture; `path` is where a command put it."""
+    return {
+        "id": picture.id,
+        **({} if path is None else {"path": path}),
+        "seed": picture.seed,
+        "width": picture.width,
+        "height": picture.height,
+    }
+
+
+def of_making(job: Job, pictures: Sequence[Answer]) -> Answer:
+    """What a command that makes pictures answers with."""
+    return {
+        "job": job.id,
+        "price": job.charges[0].amount,
+        "seconds": round(job.seconds, 3),
+        "pictures": list(pictures),
+        "warnings": list(job.warnings),
+    }
+
+
+def of_balances(balances: "Mapping[CreditKind, Balance]") -> Answer:
+    return {
+        kind: {"posted": balance.posted, "held": balance.held, "available": balance.available}
+        for kind, balance in balances.items()
+    }
+
+
+def of_entry(entry: "Entry") -> Answer:
+    return {
+        "seq": entry.seq,
+        "at": entry.at,
+        "phase": entry.phase,
+        "kind": entry.kind,
+        "posted": entry.posted_change,
+        "held": entry.held_change,
+        "job": entry.job,
+        "reason": entry.reason,
+    }
+
+
+def in_words(amounts: Mapping[CreditKind, int]) -> str:
+    """`4 playground credits`, `1 tune-image credit and 2 playground credits`."""
+    return " and ".join(
+        f"{amount} {kind.replace('_', '-')} credit{'' if amount == 1 else 's'}" for kind, amount in amounts.items()
+    )

@@ -1,0 +1,202 @@
+"""The commands: what each takes, who carries it out, and how an answer or an error leaves the process.
+
+Only a command that needs the studio loads it: help and prices come at once.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from importlib import import_module
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from studio.cli_output import Answer
+from studio.domain import CREDIT_KINDS, OWNER, Refused, StudioError
+from studio.rules import MOST_COUNT, MOST_SEED, MOST_STEPS, SIDE_LEAST, SIDE_MOST, SIDE_STEP
+
+if TYPE_CHECKING:
+    from studio.jobs import Runners
+
+ABOUT = "Likeness: a studio for AI avatars on one's own machine."
+DONE, FAILED, USAGE = 0, 1, 2
+
+
+def main(words: Sequence[str], runners: "Runners | None" = None) -> int:
+    """Carries out a command line and returns its exit code: 0 done, 1 failed, 2 bad usage.
+
+    Standard output gets the answer alone (with `--json` one JSON object), standard error everything else. `runners`
+    make the pictures; by default they are the pipelines.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a prompt may have letters that the terminal has not
+    # The studio refuses pictures that are too large in its own words.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    as_json = "--json" in words
+    try:
+        args = parser().parse_args(words, argparse.Namespace(runners=runners))
+        with redirect_stdout(sys.stderr):  # what libraries print is no part of the answer
+            answer = _command(args.run)(args)
+        _print(json.dumps(answer.body) if as_json else answer.text)
+        return answer.code
+    except Refused as error:
+        return _fail(error, USAGE, as_json)
+    except StudioError as error:
+        return _fail(error, FAILED, as_json)
+    except KeyboardInterrupt:
+        return _fail(StudioError("Stopped."), FAILED, as_json)
+    except BrokenPipeError:
+        # Whoever read the answer has enough of it; Python must not try to write the rest when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _command(place: str) -> Callable[[argparse.Namespace], Answer]:
+    module, _, function = place.partition(":")
+    return getattr(import_module(f"studio.{module}"), function)
+
+
+def _fail(error: StudioError, code: int, as_json: bool) -> int:
+    allowed = f" (allowed: {error.allowed})" if error.allowed and error.allowed not in error.message else ""
+    print(f"{error.message}{allowed}", file=sys.stderr)
+    if as_json:
+        _print(json.dumps(error.to_json()))
+    return code
+
+
+def _print(text: str) -> None:
+    if text:
+        print(text, flush=True)
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells bad usage as the studio tells everything it refuses."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        named = re.match(r"argument ([^:]+): ", message)
+        choices = re.search(r"\(choose from (.*)\)$", message)
+        self.print_usage(sys.stderr)
+        raise Refused(
+            f"{message[:1].upper()}{message[1:]}.",
+            field=named[1].split("/")[-1].lstrip("-").lower() if named else None,
+            allowed=choices[1].replace("'", "") if choices else self.format_usage().partition(": ")[2].strip(),
+        )
+
+
+def whole_of(text: str) -> int | str:
+    """A whole number; any other text as it is, for the request to refuse with its own sentence."""
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,30}", text) else text
+
+
+def number_of(text: str) -> float | str:
+    """A number, NaN and infinities included; any other text as it is, for the request to refuse."""
+    try:
+        return float(text) if text.isascii() and "_" not in text else text
+    except ValueError:
+        return text
+
+
+def parser() -> Parser:
+    """Every command with what it takes. `run` of the result is the `module:function` that carries it out."""
+    top = Parser(prog="python -m studio", description=ABOUT)
+    commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    common = Parser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON object")
+    whose = Parser(add_help=False, parents=[common])
+    whose.add_argument("--account", default=OWNER, help="act for this account instead of the owner")
+
+    serve = commands.add_parser("serve", help="the page")
+    serve.set_defaults(run="cli_serve:serve")
+
+    quote = commands.add_parser("quote", help="what something costs; nothing is spent", parents=[common])
+    quote.set_defaults(run="cli_quote:quote")
+    _size_and_steps(quote)
+    what = quote.add_mutually_exclusive_group()
+    what.add_argument("--tool", help="upscale, face or background instead of a picture from text")
+    what.add_argument("--avatars", type=whole_of, metavar="N", help="N pictures of a tune instead")
+    quote.add_argument("--scale", type=whole_of, help="of the tool upscale: 2 or 4")
+
+    _generate(commands.add_parser("generate", help="make pictures from a prompt", parents=[whose]))
+
+    styles = _verbs(commands.add_parser("styles", help="the predefined styles"))
+    styles.add_parser("list", parents=[common]).set_defaults(run="cli_models:list_styles")
+
+    _credits(_verbs(commands.add_parser("credits", help="balances and the account book")), whose)
+
+    models = _verbs(commands.add_parser("models", help="the models on this machine"))
+    models.add_parser("list", parents=[common]).set_defaults(run="cli_models:list_models")
+    fetch = models.add_parser("fetch", help="get models; without an ID the small default set", parents=[common])
+    fetch.add_argument("ids", nargs="*", metavar="ID")
+    fetch.set_defaults(run="cli_models:fetch")
+    add = models.add_parser("add", help="take in a base model that is one .safetensors file", parents=[common])
+    add.add_argument("file", metavar="FILE")
+    add.add_argument("--overwrite", action="store_true", help="in place of a base of the same name")
+    add.set_defaults(run="cli_models:add")
+
+    jobs = _verbs(commands.add_parser("jobs", help="what runs, waits and has ended"))
+    listed = jobs.add_parser("list", parents=[whose])
+    listed.add_argument("--limit", type=whole_of, default=50, help="at most so many, newest first (50)")
+    listed.set_defaults(run="cli_jobs:list_jobs")
+    for verb in (jobs.add_parser("show", parents=[whose]), jobs.add_parser("cancel", parents=[whose])):
+        verb.add_argument("id", metavar="ID")
+        verb.set_defaults(run=f"cli_jobs:{verb.prog.split()[-1]}")
+
+    doctor = commands.add_parser("doctor", help="checks this machine and the studio's data", parents=[common])
+    doctor.set_defaults(run="cli_doctor:doctor")
+    return top
+
+
+def _verbs(command: Parser) -> "argparse._SubParsersAction[Parser]":
+    return command.add_subparsers(metavar="VERB", required=True, parser_class=Parser)
+
+
+def _size_and_steps(command: Parser) -> None:
+    command.add_argument(
+        "--size",
+        default="512x512",
+        help=f"WIDTHxHEIGHT, each a multiple of {SIDE_STEP} from {SIDE_LEAST} to {SIDE_MOST} (512x512)",
+    )
+    command.add_argument("--steps", type=whole_of, default=30, help=f"1 to {MOST_STEPS} (30)")
+    command.add_argument("--count", type=whole_of, default=1, help=f"how many pictures, 1 to {MOST_COUNT} (1)")
+    command.add_argument("--super-resolution", action="store_true", help="double the sides of each picture")
+
+
+def _generate(command: Parser) -> None:
+    command.set_defaults(run="cli_making:generate")
+    command.add_argument("prompt", metavar="PROMPT")
+    command.add_argument("--negative", default="", help="what should not be seen")
+    command.add_argument("--style", help="one of: styles list")
+    command.add_argument("--base", default="starter", help="one of: models list (starter)")
+    _size_and_steps(command)
+    command.add_argument("--guidance", type=number_of, help="0 to 30; else as the base likes it")
+    command.add_argument("--scheduler", help="one the base takes; else its first")
+    command.add_argument("--seed", type=whole_of, help=f"0 to {MOST_SEED}; else drawn")
+    command.add_argument("--init", metavar="FILE", help="a picture to start from")
+    command.add_argument("--strength", type=number_of, help="0.05 to 1: how much of init is drawn anew")
+    command.add_argument("--mask", metavar="FILE", help="white where init is painted anew, black where it is kept")
+    command.add_argument("--out", metavar="DIR", help="where the pictures go; else they stay in the studio alone")
+    command.add_argument("--overwrite", action="store_true", help="also over files that are there")
+    command.add_argument("--id", metavar="UUID", help="the job's id: the same id again is the same job")
+
+
+def _credits(verbs: "argparse._SubParsersAction[Parser]", whose: Parser) -> None:
+    verbs.add_parser("show", parents=[whose]).set_defaults(run="cli_credits:show")
+    history = verbs.add_parser("history", parents=[whose])
+    history.add_argument("--limit", type=whole_of, default=100, help="at most so many, newest first (100)")
+    history.set_defaults(run="cli_credits:history")
+    verify = verbs.add_parser("verify", help="checks the whole account book", parents=[whose])
+    verify.set_defaults(run="cli_credits:verify")
+    grant = verbs.add_parser("grant", help="give credits that do not expire", parents=[whose])
+    grant.add_argument("kind", metavar="|".join(CREDIT_KINDS))
+    grant.add_argument("amount", type=whole_of, metavar="N")
+    grant.add_argument("--reason", default="granted by the owner", help="what the account book says")
+    grant.add_argument("--id", metavar="UUID", help="the same id again is the same grant")
+    grant.set_defaults(run="cli_credits:grant")

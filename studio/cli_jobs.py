@@ -1,0 +1,74 @@
+"""`jobs list | show | cancel`."""
+
+from argparse import Namespace
+from datetime import UTC, datetime
+
+from studio import answers
+from studio.cli_output import Answer, table
+from studio.cli_studio import opened
+from studio.domain import Job
+from studio.rules import whole
+
+
+def list_jobs(args: Namespace) -> Answer:
+    with opened(args) as studio:
+        jobs = studio.jobs(args.account, limit=whole("limit", args.limit, 1, 1000))
+    rows = [("ID", "STATE", "ASKED (UTC)", "PICTURES", "PRICE", "PROMPT"), *map(_row, jobs)]
+    return Answer(
+        body={"jobs": [answers.of_job(job) for job in jobs]}, text=table(rows) if jobs else "There are no jobs yet."
+    )
+
+
+def show(args: Namespace) -> Answer:
+    with opened(args) as studio:
+        job = studio.job(args.account, args.id)
+        pictures = studio.pictures_of(args.account, args.id)
+        made = [answers.of_picture(one, str(studio.picture_file(args.account, one.id))) for one in pictures]
+    return Answer(body={**answers.of_job(job), "made": made}, text=_words(job, [str(one["path"]) for one in made]))
+
+
+def cancel(args: Namespace) -> Answer:
+    with opened(args) as studio:
+        before = studio.job(args.account, args.id)
+        job = studio.cancel(args.account, args.id)
+    if before.ended:
+        text = f"It had ended already: {job.state}."
+    elif job.ended:
+        text = f"Cancelled. It cost {answers.in_words(answers.charged(job))}."
+    else:
+        text = "It stops at its next step."
+    return Answer(body=answers.of_job(job), text=text)
+
+
+def at(moment: int | None) -> str:
+    """A moment in UTC, to the second."""
+    return "-" if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _row(job: Job) -> tuple[object, ...]:
+    prompt = " ".join(job.request.prompt.split())
+    return (
+        job.id,
+        job.state,
+        at(job.created_at),
+        f"{job.delivered} of {job.request.pictures}",
+        sum(charge.amount for charge in job.charges),
+        prompt if len(prompt) <= 50 else f"{prompt[:47]}...",
+    )
+
+
+def _words(job: Job, files: list[str]) -> str:
+    rows = [
+        ("id", job.id),
+        ("state", job.state),
+        ("prompt", " ".join(job.request.prompt.split())),
+        ("asked", at(job.created_at)),
+        ("ended", at(job.ended_at)),
+        ("progress", f"{job.step} of {job.steps} steps, {job.delivered} of {job.request.pictures} pictures"),
+        ("price", answers.in_words({charge.kind: charge.amount for charge in job.charges})),
+        ("charged", answers.in_words(answers.charged(job))),
+    ]
+    rows += [("error", job.error)] if job.error else []
+    rows += [("warning", warning) for warning in job.warnings]
+    rows += [("picture", file) for file in files]
+    return table(rows)

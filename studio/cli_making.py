@@ -1,0 +1,147 @@
+"""`generate`: from a prompt to files in a folder; what it costs is said before and after."""
+
+import signal
+import threading
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+
+from studio import answers
+from studio.cli_out import OutFolder
+from studio.cli_output import Answer, Meter, Unfinished, note
+from studio.cli_studio import opened
+from studio.domain import Job, NotFound, Size, StorageFailed
+from studio.rules import job_id as checked_id
+from studio.rules import new_id
+from studio.service import Studio
+
+PATIENCE = 30.0  # seconds that a cancelled job is given to come to its next step
+
+
+def generate(args: Namespace) -> Answer:
+    """Raises what `Studio.generate` does, StorageFailed and Conflict (the folder), and Unfinished."""
+    job_id = new_id() if args.id is None else checked_id(args.id)
+    fields = _fields(args)
+    init, mask = (None if file is None else Path(file) for file in (args.init, args.mask))
+    with opened(args) as studio:
+        # 1. What can be wrong is told before anything is charged: first the request, then the folder.
+        request = studio.check(fields, init=init is not None, mask=mask is not None)
+        out = None if args.out is None else OutFolder(Path(args.out), job_id, request, overwrite=args.overwrite)
+        with out.ready(made_before=_is_known(studio, args.account, job_id)) if out else nullcontext():
+            # 2. The job, seen through to its end.
+            with _cancelled_when_stopped(studio, args.account, job_id):
+                job = studio.generate(args.account, fields, init=init, mask=mask, job_id=job_id)
+                price = answers.in_words({charge.kind: charge.amount for charge in job.charges})
+                note(f"Job {job.id}, {price}.")
+                if not job.ended:
+                    _wait(studio, args.account, job_id)
+
+            # 3. What came out goes into the folder.
+            job = studio.job(args.account, job_id)
+            pictures = studio.pictures_of(args.account, job_id)
+            files = [studio.picture_file(args.account, picture.id) for picture in pictures]
+            if out:
+                try:
+                    files = out.take([(one.index, file) for one, file in zip(pictures, files, strict=True)])
+                except StorageFailed as error:
+                    raise _not_put_there(error, job, len(pictures)) from error
+    made = [answers.of_picture(one, str(file)) for one, file in zip(pictures, files, strict=True)]
+    return _answer(job, made)
+
+
+def _fields(args: Namespace) -> dict[str, object]:
+    """The request's fields; what was not given is left to its default."""
+    size = Size.parse(args.size)
+    given = ("negative", "style", "base", "steps", "guidance", "scheduler", "seed", "count", "strength")
+    fields = {field: value for field in given if (value := getattr(args, field)) is not None}
+    return {
+        **fields,
+        "prompt": args.prompt,
+        "width": size.width,
+        "height": size.height,
+        "super_resolution": args.super_resolution,
+    }
+
+
+def _is_known(studio: Studio, account: str, job_id: str) -> bool:
+    with suppress(NotFound):
+        studio.job(account, job_id)
+        return True
+    return False
+
+
+def _wait(studio: Studio, account: str, job_id: str) -> None:
+    """Until the job has ended, with its progress. Where the queue stands still the job is cancelled."""
+    meter = Meter()
+
+    def show(job: Job) -> None:
+        if job.state == "queued":
+            meter.show("Waiting for its turn.")
+        elif job.state == "running":
+            meter.show(job.message or "Starting.", job.step, job.steps, job.seconds_left)
+
+    try:
+        studio.wait(account, job_id, show)
+    except StorageFailed:
+        with suppress(StorageFailed):
+            studio.cancel(account, job_id)
+        raise
+    finally:
+        meter.close()
+
+
+@contextmanager
+def _cancelled_when_stopped(studio: Studio, account: str, job_id: str) -> Iterator[None]:
+    """Ctrl-C, or being told to end, cancels the job; the block is left early and the job is at its end."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    in_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if in_main else None
+    try:
+        yield
+    except KeyboardInterrupt:
+        note("Cancelling.")
+        try:
+            job = studio.cancel(account, job_id)
+        except NotFound:
+            raise KeyboardInterrupt from None  # stopped before it was a job
+        deadline = time.monotonic() + PATIENCE
+        while not job.ended and time.monotonic() < deadline:
+            time.sleep(0.1)
+            job = studio.job(account, job_id)
+    finally:
+        if in_main:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _answer(job: Job, made: Sequence[answers.Answer]) -> Answer:
+    """The answer for a job that is done. Raises Unfinished for any other."""
+    for warning in job.warnings:
+        note(f"Warning: {warning}")
+    body = answers.of_making(job, made)
+    cost = f"{job.delivered} of {job.request.pictures} pictures came out and cost "
+    cost += f"{answers.in_words(answers.charged(job))}."
+    if job.state == "done":
+        note(f"{cost[:1].upper()}{cost[1:]} It took {job.seconds:.1f} seconds.")
+        return Answer(body=body, text="\n".join(str(one["path"]) for one in made))
+    body["charged"] = answers.charged(job)
+    if not job.ended:
+        raise Unfinished(f"It stops at its next step. See: jobs show {job.id}", body=body)
+    if job.state == "failed":
+        note(cost)
+        raise Unfinished(job.error or "It failed.", field=job.error_field, allowed=job.error_allowed, body=body)
+    raise Unfinished(f"Cancelled. {cost}", body=body)
+
+
+def _not_put_there(error: StorageFailed, job: Job, pictures: int) -> Unfinished:
+    return Unfinished(
+        f"{error.message} The {pictures} pictures are in the studio; "
+        f"the same command with --id {job.id} puts them where you say, at no cost.",
+        field=error.field,
+        allowed=error.allowed,
+        body={**answers.of_making(job, []), "charged": answers.charged(job)},
+    )

@@ -1,0 +1,34 @@
+"""`quote`: what something costs. Loads the price table and nothing else."""
+
+from argparse import Namespace
+
+from studio import answers, quoting
+from studio.cli_output import Answer
+from studio.credits import pricing
+from studio.domain import Charge, Refused, Size
+
+
+def quote(args: Namespace) -> Answer:
+    charges = _charges(args)
+    return Answer(
+        body=answers.of_charges(charges), text=answers.in_words({charge.kind: charge.amount for charge in charges})
+    )
+
+
+def _charges(args: Namespace) -> tuple[Charge, ...]:
+    prices = pricing.shipped()
+    if args.scale is not None and args.tool != "upscale":
+        raise Refused("scale is for the tool upscale alone.", field="scale", allowed="only with --tool upscale")
+    if args.tool is not None:
+        return (pricing.tool(prices, args.tool, scale=args.scale, count=args.count),)
+    size = Size.parse(args.size)
+    fields = {
+        "width": size.width,
+        "height": size.height,
+        "steps": args.steps,
+        "count": args.count,
+        "super_resolution": args.super_resolution,
+    }
+    if args.avatars is None:
+        return quoting.of_pictures(prices, fields)
+    return quoting.of_avatars(prices, args.avatars, super_resolution=args.super_resolution)
