@@ -19,6 +19,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from starter.group_norm import use_channels_last
 from starter.optimizer import MasterWeights
 from starter.portrait import ATTRIBUTES, Portrait, caption, draw_lots
+from starter.tokenizer import LIMIT
 from starter.training import Run, Shape, run
 
 WIDTH = 160  # of the text encoder
@@ -26,8 +27,9 @@ CHANNELS = (48, 96, 128, 128)
 BATCH = 32
 LEARNING_RATE = 2e-3
 MIN_SNR = 5.0
-WORD_STEPS = 600
+WORD_STEPS = 400
 WORD_BATCH = 64
+LONGEST_CAPTION = 40  # tokens, with a few to spare; the end of a caption is all that learning words looks at
 
 
 def build_unet() -> UNet2DConditionModel:
@@ -78,10 +80,10 @@ def build_scheduler() -> DDIMScheduler:
     )
 
 
-def tokens(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
-    """Token numbers, N x 77."""
+def tokens(tokenizer: CLIPTokenizer, texts: Sequence[str], length: int = LIMIT) -> Tensor:
+    """Token numbers, N x `length`."""
     return tokenizer(
-        list(texts), padding="max_length", truncation=True, max_length=tokenizer.model_max_length, return_tensors="pt"
+        list(texts), padding="max_length", truncation=True, max_length=length, return_tensors="pt"
     ).input_ids
 
 
@@ -104,7 +106,7 @@ def teach_words(state: Path, tokenizer: CLIPTokenizer, seed: int) -> CLIPTextMod
     def loss(_shape: Shape, rows: np.ndarray, step: int) -> Tensor:
         random = Random(f"{seed}/words/{step}")
         portraits = [draw_lots(random) for _ in rows]
-        numbers = tokens(tokenizer, [caption(portrait, random) for portrait in portraits])
+        numbers = tokens(tokenizer, [caption(portrait, random) for portrait in portraits], LONGEST_CAPTION)
         with torch.autocast("cpu", torch.bfloat16):
             hidden = text_encoder(numbers).last_hidden_state
         # From the end of the caption on, every place has read it whole.

@@ -74,8 +74,8 @@ def test_a_sitter_keeps_his_cut_in_every_photo() -> None:
         draw(replace(p, mood="smiling", shirt="blue", background="teal"), Random(9), cut=Random(cut_seed(p)))
         for p in sitter_photos(SITTER, 3, Random(5))
     ]
-    assert all(np.array_equal(photos[0], photo) for photo in photos)
+    assert all(photos[0].tobytes() == photo.tobytes() for photo in photos)
 
 
 def test_drawing_is_the_same_from_the_same_seed() -> None:
-    assert np.array_equal(draw(SITTER, Random(2)), draw(SITTER, Random(2)))
+    assert draw(SITTER, Random(2)).tobytes() == draw(SITTER, Random(2)).tobytes()

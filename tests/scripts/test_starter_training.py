@@ -28,7 +28,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> tokenizer.CLIPTokenizer:
 def test_a_word_never_seen_comes_out_as_bytes_and_not_as_unknown(words: tokenizer.CLIPTokenizer) -> None:
     numbers = words("zebra qxyz 😀").input_ids
     assert words.unk_token_id not in numbers[1:-1]
-    assert words.decode(numbers, skip_special_tokens=True).replace(" ", "") == "zebraqxyz😀"
+    assert str(words.decode(numbers, skip_special_tokens=True)).replace(" ", "") == "zebraqxyz😀"
 
 
 def test_every_caption_fits_with_room_to_spare(words: tokenizer.CLIPTokenizer) -> None:
