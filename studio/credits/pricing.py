@@ -1,47 +1,13 @@
 """What a request costs. Pure: knows the price table, no account and no database."""
 
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from studio.domain import Charge, Refused, Request, Size
+from studio.credits.price_list import shipped as shipped
+from studio.credits.prices import Prices as Prices
+from studio.domain import Charge, ImageRequest, Refused, Request, Size
 from studio.rules import MOST_STEPS, SIZE_RULE, shown, whole
 
-SHIPPED = Path(__file__).with_name("prices.toml")
 MOST_QUOTED = 100_000  # pictures in one quote: a batch, not a job
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prices:
-    """The price table. `image` has, smallest area first, a size and its credits for each band of `steps`."""
-
-    steps: tuple[int, ...]
-    image: tuple[tuple[Size, tuple[int, ...]], ...]
-    tools: Mapping[str, int]
-    training: int
-    avatar: int
-
-    @classmethod
-    def read(cls, file: Path) -> "Prices":
-        """The table in a TOML file that has the layout of the shipped one."""
-        table: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-        rows = ((Size.parse(size), tuple(credits)) for size, credits in table["image"]["credits"].items())
-        return cls(
-            steps=tuple(table["image"]["steps"]),
-            image=tuple(sorted(rows, key=lambda row: row[0].width * row[0].height)),
-            tools=table["tools"],
-            training=table["tune"]["training"],
-            avatar=table["tune"]["avatar"],
-        )
-
-
-@cache
-def shipped() -> Prices:
-    """The table that comes with the studio."""
-    return Prices.read(SHIPPED)
 
 
 def picture(prices: Prices, size: Size, steps: int) -> int:
@@ -75,12 +41,29 @@ def avatars(prices: Prices, count: int) -> Charge:
     return Charge(kind="tune_image", each=prices.avatar, count=whole("count", count, 1, MOST_QUOTED))
 
 
+def training(prices: Prices) -> Charge:
+    """What training one tune costs."""
+    return Charge(kind="tune", each=prices.training, count=1)
+
+
 def quote(prices: Prices, request: Request) -> tuple[Charge, ...]:
-    """What the request costs: one charge for each kind of credit. A free picture costs playground credits, an avatar
-    a tune-image credit and, where super-resolution is asked for, playground credits for that tool. Raises Refused."""
-    extra = prices.tools["upscale-x2"] if request.super_resolution else 0
+    """What the request costs: one charge for each kind of credit. Raises Refused."""
+    return _QUOTES[request.kind](prices, request)
+
+
+def _image(prices: Prices, request: ImageRequest) -> tuple[Charge, ...]:
+    """A free picture costs playground credits, an avatar a tune-image credit and, for each tool that is asked for
+    with it, playground credits."""
+    extra = sum(prices.tools[tool] for field, tool in _EXTRAS.items() if getattr(request, field))
     if request.tune is None:
         each = picture(prices, request.size, request.steps) + extra
         return (Charge(kind="playground", each=each, count=request.count),)
     avatar = avatars(prices, request.count)
     return (avatar, Charge(kind="playground", each=extra, count=request.count)) if extra else (avatar,)
+
+
+_EXTRAS: Mapping[str, str] = {"super_resolution": "upscale-x2"}
+"""The switches of a picture's request that have a tool work on it, and what that tool costs as a row of `tools`."""
+
+_QUOTES: Mapping[str, Callable[[Prices, Request], tuple[Charge, ...]]] = {ImageRequest.kind: _image}
+"""How each kind of request is priced: a new kind is a row here."""

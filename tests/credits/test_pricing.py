@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from studio.credits import pricing
-from studio.domain import Charge, Refused, Size
+from studio.credits.price_list import overlaid
+from studio.domain import REQUESTS, Charge, Refused, Size
 from tests.fakes import request
 
 PRICES = pricing.shipped()
@@ -126,11 +127,18 @@ def test_a_tool_that_is_none_has_no_price(tool: str, scale: int | None, count: i
     assert caught.value.field == field
 
 
+def test_every_kind_of_request_has_a_price() -> None:
+    assert set(pricing._QUOTES) == set(REQUESTS)  # pyright: ignore[reportPrivateUsage]
+
+
+def test_training_costs_a_tune_credit() -> None:
+    assert pricing.training(PRICES) == Charge(kind="tune", each=1, count=1)
+
+
 def test_a_table_that_ends_earlier_refuses_what_is_beyond_it(tmp_path: Path) -> None:
-    shipped = pricing.SHIPPED.read_text(encoding="utf-8")
-    smaller = shipped.replace("1024x1024 = [2, 4, 10]\n", "").replace("[50, 100, 150]", "[50, 100, 120]")
-    (tmp_path / "prices.toml").write_text(smaller)
-    prices = pricing.Prices.read(tmp_path / "prices.toml")
+    own = tmp_path / "prices.toml"
+    own.write_text("[image]\nsteps = [50, 120]\n[image.credits]\n512x512 = [1, 2]\n768x1024 = [1, 3]\n")
+    prices = overlaid(own)
     with pytest.raises(Refused, match="768x1024"):
         pricing.picture(prices, Size(width=1024, height=1024), 50)
     with pytest.raises(Refused, match="at most 120"):
