@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from studio import answers
 from studio.cli_output import Answer, table
 from studio.cli_studio import opened
-from studio.domain import Job
+from studio.domain import ImageRequest, Job
 from studio.rules import whole
 
 
 def list_jobs(args: Namespace) -> Answer:
     with opened(args) as studio:
         jobs = studio.jobs(args.account, limit=whole("limit", args.limit, 1, 1000))
-    rows = [("ID", "STATE", "ASKED (UTC)", "PICTURES", "PRICE", "PROMPT"), *map(_row, jobs)]
+    rows = [("ID", "STATE", "ASKED (UTC)", "PICTURES", "PRICE", "WHAT"), *map(_row, jobs)]
     return Answer(
         body={"jobs": [answers.of_job(job) for job in jobs]}, text=table(rows) if jobs else "There are no jobs yet."
     )
@@ -46,22 +46,27 @@ def at(moment: int | None) -> str:
 
 
 def _row(job: Job) -> tuple[object, ...]:
-    prompt = " ".join(job.request.prompt.split())
+    what = _what(job)
     return (
         job.id,
         job.state,
         at(job.created_at),
         f"{job.delivered} of {job.request.pictures}",
         sum(charge.amount for charge in job.charges),
-        prompt if len(prompt) <= 50 else f"{prompt[:47]}...",
+        what if len(what) <= 50 else f"{what[:47]}...",
     )
+
+
+def _what(job: Job) -> str:
+    """The prompt on one line, or what else is done."""
+    return " ".join(job.request.prompt.split()) if isinstance(job.request, ImageRequest) else job.request.kind
 
 
 def _words(job: Job, files: list[str]) -> str:
     rows = [
         ("id", job.id),
         ("state", job.state),
-        ("prompt", " ".join(job.request.prompt.split())),
+        ("what", _what(job)),
         ("asked", at(job.created_at)),
         ("ended", at(job.ended_at)),
         ("progress", f"{job.step} of {job.steps} steps, {job.delivered} of {job.request.pictures} pictures"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from studio import forgetting, quoting
 from studio.credits import book, ledger, pricing, verify
 from studio.credits.plans import HOUSE
+from studio.credits.price_list import PriceList
 from studio.domain import (
     OWNER,
     Charge,
@@ -56,7 +57,7 @@ class Studio:
         database: Database,
         models: Models,
         runners: AnyRunners,
-        prices: pricing.Prices,
+        prices: Callable[[], pricing.Prices],
         clock: Clock = utc_now,
     ) -> None:
         self.settings = settings
@@ -97,7 +98,7 @@ class Studio:
             database=database,
             models=models,
             runners=Runners(settings, models.bases) if runners is None else runners,
-            prices=pricing.shipped(),
+            prices=PriceList(folder.prices),
             clock=clock,
         )
         studio.open_account(OWNER, plan=HOUSE)
@@ -137,7 +138,7 @@ class Studio:
 
     def quote(self, fields: Mapping[str, object]) -> tuple[Charge, ...]:
         """What pictures of these fields (of `ImageRequest`; texts do not matter) would cost. Raises Refused."""
-        return quoting.of_pictures(self._prices, fields)
+        return quoting.of_pictures(self._prices(), fields)
 
     # --- making ---
 
@@ -226,7 +227,7 @@ class Studio:
         On KeyboardInterrupt the job is back in the queue, or still runs in the other process.
         Raises NotFound, and StorageFailed where the queue stands still.
         """
-        return see_through(self._jobs, account, job_id, show=show)
+        return see_through(self._jobs, account, self.job(account, job_id).id, show=show)
 
     # --- pictures ---
 
