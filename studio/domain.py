@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Literal, Self
 
 # The errors are part of what the studio speaks of, and are imported from here.
 from studio.errors import BrokenPicture as BrokenPicture
@@ -29,12 +29,18 @@ from studio.rules import (
     SIDE_STEP,
     SIZE_RULE,
     flag,
+    known_fields,
     name,
     number,
     shown,
     text,
     whole,
 )
+
+# So are the requests of the tools.
+from studio.tools import BackgroundRequest as BackgroundRequest
+from studio.tools import FaceRequest as FaceRequest
+from studio.tools import UpscaleRequest as UpscaleRequest
 
 # --- time -------------------------------------------------------------------------------------------------------------
 
@@ -172,31 +178,19 @@ class ImageRequest:
     @classmethod
     def from_json(cls, body: object) -> Self:
         """The request of a JSON object; what is left out has its default. Raises `Refused`."""
-        return cls(**_known_fields(cls, body))
+        given: dict[str, Any] = known_fields(cls.kind, [field.name for field in fields(cls)], body)
+        if "prompt" not in given:
+            raise Refused("prompt is missing.", field="prompt", allowed=f"1 to {MOST_PROMPT} characters")
+        return cls(**given)
 
 
-def _known_fields(cls: type[ImageRequest], body: object) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise Refused(f"A request must be a JSON object, not {shown(body)}.", allowed="a JSON object")
-    given = cast(dict[object, object], body)
-    allowed = [field.name for field in fields(cls)]
-    for key in given:
-        if key not in allowed:
-            raise Refused(
-                f"There is no field {shown(key)} in a request of kind {cls.kind}.",
-                field=str(key)[:60],
-                allowed=", ".join(allowed),
-            )
-    if "prompt" not in given:
-        raise Refused("prompt is missing.", field="prompt", allowed=f"1 to {MOST_PROMPT} characters")
-    return {str(key): value for key, value in given.items()}
+Request = ImageRequest | UpscaleRequest | FaceRequest | BackgroundRequest
+"""Any request. Further kinds join with the same `kind`, `base`, `style`, `pictures`, `inputs`, `resolve`, `to_json` and
+`from_json`."""
 
-
-Request = ImageRequest
-"""Any request. Further kinds join as `ImageRequest | TuneRequest | ...` with the same `kind`, `pictures`, `inputs`,
-`resolve`, `to_json` and `from_json`."""
-
-REQUESTS: Mapping[str, type[Request]] = {ImageRequest.kind: ImageRequest}
+REQUESTS: Mapping[str, type[Request]] = {
+    request.kind: request for request in (ImageRequest, UpscaleRequest, FaceRequest, BackgroundRequest)
+}
 
 
 def request_from_json(kind: str, body: object) -> Request:

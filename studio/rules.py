@@ -3,6 +3,7 @@
 import json
 import re
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import cast
 
@@ -77,6 +78,21 @@ def name(field: str, value: object) -> str:
     if type(value) is not str or not _NAME.fullmatch(value) or ".." in value or "//" in value:
         raise Refused(f"{field} must be an id, not {shown(value)}.", field=field, allowed=_NAME_RULE)
     return value
+
+
+def known_fields(kind: str, allowed: Sequence[str], body: object) -> dict[str, object]:
+    """The fields of a JSON object that stands for a request of that kind; another field is `Refused`."""
+    if not isinstance(body, dict):
+        raise Refused(f"A request must be a JSON object, not {shown(body)}.", allowed="a JSON object")
+    given = cast(dict[object, object], body)
+    for key in given:
+        if key not in allowed:
+            raise Refused(
+                f"There is no field {shown(key)} in a request of kind {kind}.",
+                field=str(key)[:60],
+                allowed=", ".join(allowed),
+            )
+    return {str(key): value for key, value in given.items()}
 
 
 def job_id(value: object, *, field: str = "id") -> str:

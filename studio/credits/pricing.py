@@ -1,6 +1,7 @@
 """What a request costs. Pure: knows the price table, no account and no database."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from studio.credits.price_list import shipped as shipped
 from studio.credits.prices import Prices as Prices
@@ -65,5 +66,10 @@ def _image(prices: Prices, request: ImageRequest) -> tuple[Charge, ...]:
 _EXTRAS: Mapping[str, str] = {"super_resolution": "upscale-x2"}
 """The switches of a picture's request that have a tool work on it, and what that tool costs as a row of `tools`."""
 
-_QUOTES: Mapping[str, Callable[[Prices, Request], tuple[Charge, ...]]] = {ImageRequest.kind: _image}
+_QUOTES: Mapping[str, Callable[[Prices, Any], tuple[Charge, ...]]] = {
+    "image": _image,
+    "upscale": lambda prices, request: (tool(prices, "upscale", scale=request.scale, count=request.pictures),),
+    "face": lambda prices, request: (tool(prices, "face", count=request.pictures),),
+    "background": lambda prices, request: (tool(prices, "background", count=request.pictures),),
+}
 """How each kind of request is priced: a new kind is a row here."""
