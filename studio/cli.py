@@ -81,13 +81,16 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        if unknown := re.match(r"unrecognized arguments: (\S+)", message):
+            raise Refused(f"There is no {unknown[1]} here.", field=unknown[1].lstrip("-"), allowed="what --help names")
         named = re.match(r"argument ([^:]+): ", message)
         choices = re.search(r"\(choose from (.*)\)$", message)
-        self.print_usage(sys.stderr)
+        usage = " ".join(self.format_usage().split()).partition(": ")[2]
         raise Refused(
             f"{message[:1].upper()}{message[1:]}.",
             field=named[1].split("/")[-1].lstrip("-").lower() if named else None,
-            allowed=choices[1].replace("'", "") if choices else self.format_usage().partition(": ")[2].strip(),
+            allowed=choices[1].replace("'", "") if choices else usage,
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from studio.pipelines.bases import Bases, Offer
 from studio.pipelines.families import FAMILIES, SCHEDULERS, Family
+from studio.pipelines.hub import HUB
 from studio.pipelines.weights import BaseModel, Catalogue, Weight, present
 from studio.settings import Settings
 
@@ -55,13 +56,15 @@ class ModelInfo:
 class Models:
     """The catalogue and the models folders."""
 
-    def __init__(self, settings: Settings, bases: Bases) -> None:
+    def __init__(self, settings: Settings, bases: Bases, *, hub: str = HUB) -> None:
         self.settings = settings
         self.bases = bases
+        self._hub = hub
 
     @classmethod
     def of(cls, settings: Settings, env: Mapping[str, str]) -> "Models":
-        return cls(settings, Bases.of(settings, env))
+        """`env` says where the Hugging Face cache lies and, as `HF_ENDPOINT`, which mirror stands for the Hub."""
+        return cls(settings, Bases.of(settings, env), hub=env.get("HF_ENDPOINT") or HUB)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -121,6 +124,7 @@ class Models:
             report,
             folders=self.settings.model_folders[1:],
             cache=self.bases.cache,
+            hub=self._hub,
         )
 
     def add(self, file: Path, *, overwrite: bool = False) -> Path:

@@ -38,8 +38,7 @@ from studio.worker import Worker, see_through
 
 HANDED_IN = "handed-in"  # stands in a checked request for the id that the picture does not have yet
 
-Handed = Path | bytes
-"""A picture handed in: a file, or what is in it."""
+Handed = Path | bytes  # a picture handed in: a file, or what is in it
 
 
 class Studio:
@@ -118,6 +117,11 @@ class Studio:
     def close(self) -> None:
         """Lets go of the database. Nothing may be asked afterwards."""
         self._database.close()
+
+    @property
+    def working(self) -> bool:
+        """Whether this process is the one that works the queue."""
+        return self._worker.working
 
     @property
     def trouble(self) -> StudioError | None:
@@ -284,10 +288,7 @@ class Studio:
             return book.history(tx, account, limit=limit, before=before)
 
     def grant(self, account: str, kind: CreditKind, amount: int, *, reason: str, key: str | None = None) -> None:
-        """Gives credits that do not expire. The same `key` again is the same grant. Only for the owner to call.
-
-        Raises Refused, NotFound, Conflict (the key with another body).
-        """
+        """Gives credits that do not expire; the same `key` again is the same grant. Raises Refused, NotFound, Conflict."""
         key = f"owner:{checked_id(key) if key else new_id()}"
         with self._database.write() as tx:
             ledger.grant(tx, account, kind, amount, key=key, source="owner", reason=reason, now=self._clock())

@@ -43,10 +43,10 @@ class House:
         data = self.studio.settings.data
         return sorted(path for path in data.rglob("*") if path.is_file() and not path.name.startswith("studio.db"))
 
-    def done(self, account: str = OWNER, **fields: object) -> Job:
-        """A job that was seen through."""
-        job = self.studio.generate(account, {"prompt": "a smiling woman", **fields})
-        return self.studio.wait(account, job.id)
+    def done(self, **fields: object) -> Job:
+        """A job of the owner's that was seen through."""
+        job = self.studio.generate(OWNER, {"prompt": "a smiling woman", **fields})
+        return self.studio.wait(OWNER, job.id)
 
 
 def a_base(models: Path, name: str = "starter") -> None:
