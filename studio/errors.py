@@ -27,12 +27,12 @@ class Conflict(StudioError):
 
 
 class NotEnoughCredits(StudioError):
-    """The balance does not cover the price."""
+    """The balance does not cover the price. `remedy` is a sentence that says what would give what is missing."""
 
-    def __init__(self, kind: str, needed: int, available: int) -> None:
+    def __init__(self, kind: str, needed: int, available: int, remedy: str = "") -> None:
         credit = f"{kind.replace('_', '-')} credit{'' if needed == 1 else 's'}"
         super().__init__(
-            f"This needs {needed} {credit}; {available} available, {needed - available} missing.",
+            f"This needs {needed} {credit}; {available} available, {needed - available} missing. {remedy}".rstrip(),
             field="credits",
         )
         self.kind = kind

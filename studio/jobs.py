@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator
 from typing import Protocol
 
-from studio.credits import ledger, pricing
+from studio.credits import charging, ledger, pricing
 from studio.domain import (
     Cancelled,
     Clock,
@@ -55,7 +55,7 @@ class Jobs:
         database: Database,
         folder: DataFolder,
         runners: Runners,
-        prices: pricing.Prices,
+        prices: Callable[[], pricing.Prices],
         clock: Clock = utc_now,
         queue_limit: int = 50,
         draw_seed: Callable[[], int] = lambda: secrets.randbelow(MOST_SEED + 1),
@@ -80,7 +80,8 @@ class Jobs:
         # 1. What is asked, and what it costs.
         job_id = new_id() if job_id is None else checked_id(job_id)
         asked = hashlib.sha256(canonical([request.kind, request.to_json()]).encode()).hexdigest()
-        charges = pricing.quote(self._prices, request)
+        prices = self._prices()
+        charges = pricing.quote(prices, request)
         resolved = request.resolve(self._draw_seed)
 
         with self.database.write() as tx:
@@ -97,7 +98,7 @@ class Jobs:
             if job_store.waiting(tx) >= self._queue_limit:
                 raise Refused(f"{self._queue_limit} jobs wait already: try again when some are done.", field="queue")
 
-            # 4. The job and its holds, in one transaction.
+            # 4. The job and its holds, in one transaction: where one of two prices cannot be held, nothing starts.
             job_store.insert(
                 tx,
                 job_id=job_id,
@@ -107,8 +108,7 @@ class Jobs:
                 charges=charges,
                 now=self._clock(),
             )
-            for charge in charges:
-                ledger.hold(tx, account, charge, job=job_id, now=self._clock())
+            charging.hold(tx, prices, account, charges, job=job_id, now=self._clock())
             return job_store.get(tx, account, job_id)
 
     def status(self, account: str, job_id: str) -> Job:

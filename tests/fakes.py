@@ -78,7 +78,7 @@ class Bench:
             database=self.database,
             folder=self.folder,
             runners=runners,
-            prices=pricing.shipped(),
+            prices=pricing.shipped,
             clock=self.clock,
             **options,  # type: ignore[arg-type]
         )

@@ -20,7 +20,8 @@ PLAN_FIRST, PACK_LATER = 10, 50  # priorities of grants that expire at the same 
 def open_account(tx: Tx, account: str, *, plan: str | None = None, now: int) -> None:
     """Makes the account with empty balances; one that is there stays as it is."""
     made = tx.execute(
-        "INSERT INTO account (id, plan, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (account, plan, now)
+        "INSERT INTO account (id, plan, keeps_tunes, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (account, plan, plan == HOUSE, now),
     )
     if made.rowcount:
         for kind in CREDIT_KINDS:
@@ -110,9 +111,9 @@ def settle(tx: Tx, job: str, *, delivered: int, now: int) -> None:
         left = captured
         expired: list[tuple[int, int]] = []
         for part in tx.execute(
-            "SELECT p.grant, p.amount, g.expires_at FROM hold_part p JOIN grant g ON g.id = p.grant "
-            "WHERE p.hold = ? ORDER BY p.id",
-            (hold_id,),
+            "SELECT p.grant, p.amount, coalesce(g.expires_at <= ?, 0) OR g.withdrawn_at IS NOT NULL AS gone "
+            "FROM hold_part p JOIN grant g ON g.id = p.grant WHERE p.hold = ? ORDER BY p.id",
+            (now, hold_id),
         ).fetchall():
             taken = min(left, int(part["amount"]))
             left -= taken
@@ -125,7 +126,7 @@ def settle(tx: Tx, job: str, *, delivered: int, now: int) -> None:
                     tx, account, kind, "capture", posted=-taken, held=-taken,
                     grant=part["grant"], hold=hold_id, job=job, reason="for what was delivered", at=now,
                 )  # fmt: skip
-            if taken < part["amount"] and part["expires_at"] is not None and part["expires_at"] <= now:
+            if taken < part["amount"] and part["gone"]:
                 expired.append((part["grant"], int(part["amount"]) - taken))
 
         # 2. Release the rest.
@@ -137,7 +138,7 @@ def settle(tx: Tx, job: str, *, delivered: int, now: int) -> None:
             (captured, released, now, hold_id),
         )
 
-        # 3. What came back to a grant that has expired meanwhile expires with it.
+        # 3. What came back to a grant that has expired or was withdrawn meanwhile expires with it.
         for grant_id, amount in expired:
             _expire(tx, account, kind, grant_id, amount, now)
 
@@ -158,17 +159,23 @@ def expire(tx: Tx, *, now: int, account: str | None = None) -> int:
 
 
 def refund(tx: Tx, grant_id: int, *, reason: str, now: int) -> int:
-    """Takes back what is left of a grant, but for what is spent or held. Once only. Returns how many credits."""
-    row = tx.execute("SELECT *, remaining - allocated AS free FROM grant WHERE id = ?", (grant_id,)).fetchone()
+    """Takes back what is left of a grant, but for what is spent or held. Once only. Returns how many credits.
+
+    What jobs hold of it pays for what they deliver; what they release is not free again, but expires.
+    """
+    row = tx.execute("SELECT remaining, withdrawn_at FROM grant WHERE id = ?", (grant_id,)).fetchone()
     if row is None:
         raise NotFound("There is no such grant.", field="grant")
-    if tx.execute("SELECT 1 FROM entry WHERE grant = ? AND phase = 'refund'", (grant_id,)).fetchone():
+    if row["withdrawn_at"] is not None:
         raise Conflict("This grant was already given back.", field="grant")
-    free = int(row["free"])
-    if free == 0:
-        raise Conflict("Nothing is left of this grant to give back: it is spent or held by jobs.", field="grant")
-    _take(tx, row["account"], row["kind"], "refund", grant_id, free, text("reason", reason, most=500), now)
-    return free
+    if row["remaining"] == 0:
+        raise Conflict("Nothing is left of this grant to give back.", field="grant")
+    return _withdraw(tx, grant_id, "refund", text("reason", reason, most=500), now)
+
+
+def supersede(tx: Tx, grant_id: int, *, now: int) -> int:
+    """Has a grant expire before its time, because another takes its place. Returns how many credits expire now."""
+    return _withdraw(tx, grant_id, "expire", "another took its place", now)
 
 
 def correct(tx: Tx, account: str, kind: CreditKind, amount: int, *, key: str, reason: str, now: int) -> None:
@@ -241,6 +248,18 @@ def _insert_grant(
     ).lastrowid
     assert made is not None
     return made
+
+
+def _withdraw(tx: Tx, grant_id: int, phase: Phase, reason: str, now: int) -> int:
+    row = tx.execute(
+        "UPDATE grant SET withdrawn_at = ? WHERE id = ? AND withdrawn_at IS NULL "
+        "RETURNING account, kind, remaining - allocated AS free",
+        (now, grant_id),
+    ).fetchone()
+    free = int(row["free"])
+    if free:
+        _take(tx, row["account"], row["kind"], phase, grant_id, free, reason, now)
+    return free
 
 
 def _expire(tx: Tx, account: str, kind: CreditKind, grant_id: int, amount: int, now: int) -> None:

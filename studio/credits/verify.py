@@ -97,6 +97,58 @@ _RULES: tuple[tuple[str, str], ...] = (
         FROM job j JOIN hold h ON h.job = j.id WHERE h.resolved_at IS NOT NULL AND is_ <> should_be
         """,
     ),
+    (
+        "an entry crosses accounts or kinds",
+        """
+        SELECT 'entry ' || e.seq AS what, e.account || ' ' || e.kind AS is_, o.account || ' ' || o.kind AS should_be
+        FROM entry e JOIN (SELECT 'grant' AS of, id, account, kind FROM grant
+                           UNION ALL SELECT 'hold', id, account, kind FROM hold) o
+            ON o.id = CASE o.of WHEN 'grant' THEN e.grant ELSE e.hold END
+        WHERE is_ <> should_be
+        """,
+    ),
+    (
+        "a grant did not begin with one entry of its whole amount",
+        """
+        SELECT 'grant ' || g.id AS what, coalesce(sum(e.posted_change), 0) AS is_, g.amount AS should_be
+        FROM grant g LEFT JOIN entry e ON e.grant = g.id AND e.posted_change > 0 GROUP BY g.id HAVING is_ <> should_be
+        """,
+    ),
+    (
+        "a grant that was taken back still has credits to spend",
+        "SELECT 'grant ' || id AS what, remaining - allocated AS is_, 0 AS should_be FROM grant "
+        "WHERE withdrawn_at IS NOT NULL AND remaining > allocated",
+    ),
+    (
+        "a purchase that was given back still has credits to spend",
+        """
+        SELECT 'purchase ' || p.id AS what, sum(g.remaining - g.allocated) AS is_, 0 AS should_be
+        FROM purchase p JOIN purchase_grant pg ON pg.purchase = p.id JOIN grant g ON g.id = pg.grant
+        WHERE p.refunded_at IS NOT NULL GROUP BY p.id HAVING is_ <> should_be
+        """,
+    ),
+    (
+        "two plans of an account run at once",
+        """
+        SELECT a.account AS what, a.plan || ' and ' || b.plan AS is_, 'one' AS should_be
+        FROM subscription a JOIN subscription b ON b.account = a.account AND b.id > a.id
+            AND max(a.begins_at, b.begins_at) < min(coalesce(a.ends_at, 1 << 62), coalesce(b.ends_at, 1 << 62))
+        """,
+    ),
+    (
+        "a month was refilled twice",
+        """
+        SELECT account || ' ' || datetime(expires_at, 'unixepoch') AS what, count(*) AS is_, 1 AS should_be
+        FROM grant WHERE source = 'plan' AND key GLOB 'refill:*' GROUP BY account, expires_at HAVING is_ > 1
+        """,
+    ),
+    (
+        "entries were cut off the end",
+        """
+        SELECT 'the book' AS what, coalesce((SELECT max(seq) FROM entry), 0) AS is_, seq AS should_be
+        FROM sqlite_sequence WHERE name = 'entry' AND is_ <> should_be
+        """,
+    ),
 )
 
 

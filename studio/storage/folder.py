@@ -44,6 +44,11 @@ class DataFolder:
         return self.root / "worker.lock"
 
     @property
+    def prices(self) -> Path:
+        """The operator's own prices, where there are any."""
+        return self.root / "prices.toml"
+
+    @property
     def pictures(self) -> Path:
         return self.root / "pictures"
 

@@ -233,5 +233,90 @@ def m005_deleted_pictures(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX picture_deleted ON picture (deleted_at) WHERE deleted_at IS NOT NULL")
 
 
+def m006_purchases(db: sqlite3.Connection) -> None:
+    """What was bought, which grants came of it, and the plans that run or ran. `price` is in hundredths.
+
+    `account.plan` and `keeps_tunes` are what was noted last; `lapse_noticed_at` is when it was noticed that the plan
+    keeps tunes no more. A grant that was `withdrawn` takes back what jobs release of it.
+    """
+    db.execute("ALTER TABLE account ADD COLUMN keeps_tunes INTEGER NOT NULL DEFAULT 0 CHECK (keeps_tunes IN (0, 1))")
+    db.execute("ALTER TABLE account ADD COLUMN lapse_noticed_at INTEGER")
+    db.execute("UPDATE account SET keeps_tunes = 1 WHERE plan = 'house'")
+    db.execute("ALTER TABLE grant ADD COLUMN withdrawn_at INTEGER")
+    db.execute("CREATE INDEX grant_of_plan ON grant (account, id) WHERE source = 'plan'")
+    db.execute(
+        """
+        CREATE TABLE purchase (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            account TEXT NOT NULL REFERENCES account,
+            what TEXT NOT NULL CHECK (what IN ('pack', 'plan')),
+            name TEXT NOT NULL,
+            title TEXT NOT NULL,
+            annual INTEGER NOT NULL CHECK (annual IN (0, 1)),
+            price INTEGER CHECK (price >= 0),
+            currency TEXT NOT NULL,
+            recorded_by TEXT NOT NULL,
+            recorded_at INTEGER NOT NULL,
+            bought_at INTEGER NOT NULL,
+            refund_before INTEGER NOT NULL,
+            refunded_at INTEGER,
+            refunded_by TEXT,
+            refund_reason TEXT,
+            UNIQUE (id, account),
+            CHECK ((refunded_at IS NULL) = (refunded_by IS NULL) AND (refunded_at IS NULL) = (refund_reason IS NULL))
+        ) STRICT
+        """
+    )
+    db.execute("CREATE INDEX purchase_of_account ON purchase (account, seq)")
+    db.execute(
+        """
+        CREATE TABLE purchase_grant (
+            grant INTEGER PRIMARY KEY,
+            purchase TEXT NOT NULL,
+            account TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            FOREIGN KEY (purchase, account) REFERENCES purchase (id, account),
+            FOREIGN KEY (grant, account, kind) REFERENCES grant (id, account, kind)
+        ) STRICT
+        """
+    )
+    db.execute("CREATE INDEX grant_of_purchase ON purchase_grant (purchase)")
+    db.execute(
+        """
+        CREATE TABLE subscription (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            account TEXT NOT NULL,
+            purchase TEXT NOT NULL UNIQUE,
+            plan TEXT NOT NULL,
+            credits INTEGER NOT NULL CHECK (credits > 0),
+            keeps_tunes INTEGER NOT NULL CHECK (keeps_tunes IN (0, 1)),
+            annual INTEGER NOT NULL CHECK (annual IN (0, 1)),
+            begins_at INTEGER NOT NULL,
+            ends_at INTEGER CHECK (ends_at >= begins_at),
+            FOREIGN KEY (purchase, account) REFERENCES purchase (id, account)
+        ) STRICT
+        """
+    )
+    db.execute("CREATE INDEX subscription_of_account ON subscription (account)")
+    db.execute("CREATE UNIQUE INDEX one_goes_on ON subscription (account) WHERE ends_at IS NULL")
+    # A purchase stays as it was recorded; only its refund is added, once.
+    db.execute(
+        "CREATE TRIGGER purchase_no_delete BEFORE DELETE ON purchase "
+        "BEGIN SELECT RAISE(ABORT, 'purchases are only ever added to'); END"
+    )
+    db.execute(
+        """
+        CREATE TRIGGER purchase_no_update BEFORE UPDATE ON purchase WHEN OLD.refunded_at IS NOT NULL
+            OR (NEW.seq, NEW.id, NEW.account, NEW.what, NEW.name, NEW.title, NEW.annual, NEW.currency,
+                NEW.recorded_by, NEW.recorded_at, NEW.bought_at, NEW.refund_before)
+            <> (OLD.seq, OLD.id, OLD.account, OLD.what, OLD.name, OLD.title, OLD.annual, OLD.currency,
+                OLD.recorded_by, OLD.recorded_at, OLD.bought_at, OLD.refund_before)
+            OR NEW.price IS NOT OLD.price
+        BEGIN SELECT RAISE(ABORT, 'purchases are only ever added to'); END
+        """
+    )
+
+
 SET = "likeness"
-STEPS = (m001_accounts, m002_jobs, m003_ledger, m004_pictures, m005_deleted_pictures)
+STEPS = (m001_accounts, m002_jobs, m003_ledger, m004_pictures, m005_deleted_pictures, m006_purchases)
