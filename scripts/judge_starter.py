@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
+from tqdm import tqdm
+
 from starter import autoencoder, dataset
 from starter.judge import Judge, marks
 from starter.portrait import STYLES, Portrait, draw_lots, prompt
-from tqdm import tqdm
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STEPS, GUIDANCE = 20, 3.0

@@ -17,11 +17,12 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from tqdm import tqdm
+from transformers import CLIPTokenizer
+
 from starter import assembly, autoencoder, dataset, denoiser, judge, tokenizer
 from starter.portrait import caption, draw_lots
 from starter.training import Run
-from tqdm import tqdm
-from transformers import CLIPTokenizer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SEED = 20_26
@@ -90,7 +91,9 @@ def teach_words(state: Path, _plan: Run) -> None:
 def train_denoiser(state: Path, plan: Run) -> None:
     """Trains denoiser and text encoder on the latents."""
     words, latents = _tokenizer(state), _latents(state)
-    text_encoder = denoiser.CLIPTextModel.from_pretrained(state / "words", local_files_only=True, dtype=torch.float32)
+    text_encoder = denoiser.CLIPTextModel.from_pretrained(
+        state / "words", local_files_only=True, dtype=torch.float32, attn_implementation=denoiser.ATTENTION
+    )
     scaling = assembly.scaling_factor(latents[dataset.SHAPES[0]].parameters[:5_000])
     unet, text_encoder = denoiser.train(state / "denoiser.pt", text_encoder, words, latents, scaling, plan)
     if plan.rank == 0:
