@@ -288,7 +288,7 @@ class Studio:
             return book.history(tx, account, limit=limit, before=before)
 
     def grant(self, account: str, kind: CreditKind, amount: int, *, reason: str, key: str | None = None) -> None:
-        """Gives credits that do not expire; the same `key` again is the same grant. Raises Refused, NotFound, Conflict."""
+        """Gives credits that never expire; the same `key` is the same grant. Raises Refused, NotFound, Conflict."""
         key = f"owner:{checked_id(key) if key else new_id()}"
         with self._database.write() as tx:
             ledger.grant(tx, account, kind, amount, key=key, source="owner", reason=reason, now=self._clock())
