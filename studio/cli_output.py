@@ -1,5 +1,6 @@
 """How commands answer: an object for programs, a text for people, and progress on standard error."""
 
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -77,7 +78,7 @@ class Meter:
                 self._shown = line
             return
         # What is the same but for its numbers is said again only now and then.
-        kind = message.rstrip("0123456789 .of")
+        kind = re.sub(r"[0-9.]+", "", message)
         if kind != self._said or time.monotonic() - self._at >= QUIET:
             self._said, self._at = kind, time.monotonic()
             self.stream.write(f"{part}{message}{left}\n")

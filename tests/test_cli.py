@@ -21,6 +21,7 @@ from PIL import Image
 
 from studio.cli import main
 from studio.cli_out import OutFolder
+from studio.cli_output import Meter
 from studio.domain import OWNER, OutOfMemory, StorageFailed
 from studio.rules import new_id
 from studio.service import Studio
@@ -437,6 +438,38 @@ def test_stopping_it_while_the_page_works_on_it_cancels_it_there(shell: Shell, m
     assert 1 <= len(page.drawn) < 8
     assert studio.stop()
     studio.close()
+
+
+# --- progress --------------------------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_progress_is_one_line_that_changes() -> None:
+    terminal = Terminal()
+    meter = Meter(stream=terminal)
+    for step in (1, 1, 2):
+        meter.show(f"Step {step} of 4.", step, 4, seconds_left=70 - step)
+    meter.close()
+    assert "\n" not in terminal.getvalue()
+    drawn = terminal.getvalue().split("\r")
+    assert len(drawn) == 5, "drawn twice, then wiped away"
+    assert drawn[2].strip() == "[############------------]  50 %  Step 2 of 4.  1:08 left"
+    assert drawn[3].strip() == drawn[4] == ""
+
+
+def test_into_a_file_progress_is_a_line_now_and_then() -> None:
+    file = io.StringIO()
+    meter = Meter(stream=file)
+    meter.show("Loading starter.")
+    for step in range(1000):
+        meter.show(f"Step {step} of 1000.", step, 1000)
+        meter.show(f"Step {step} of 1000.", step, 1000)
+    meter.close()
+    assert file.getvalue() == "Loading starter.\n  0 %  Step 0 of 1000.\n"
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
