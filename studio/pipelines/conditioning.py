@@ -83,12 +83,7 @@ WAYS: Mapping[str, Callable[..., Conditioning]] = {
 
 def cut(tokenizer: Any, words: str, limit: int, field: str) -> tuple[str, tuple[str, ...]]:
     """The words a CLIP of `limit` tokens reads, and where the rest was cut off."""
-    ids = tokenizer(words, add_special_tokens=False).input_ids
-    room = limit - 2  # a token before and one behind
-    if len(ids) <= room:
-        return words, ()
-    kept = tokenizer.decode(ids[:room], skip_special_tokens=True).strip()
-    return kept, (_cut_sentence(field, len(ids), room, kept),)
+    return _cut(tokenizer, words, limit - 2, field)  # a mark before and one behind
 
 
 def cut_chat(tokenizer: Any, words: str, field: str, *, thinking: bool) -> tuple[str, tuple[str, ...]]:
@@ -99,15 +94,19 @@ def cut_chat(tokenizer: Any, words: str, field: str, *, thinking: bool) -> tuple
     frame = tokenizer.apply_chat_template(
         [{"role": "user", "content": ""}], tokenize=False, add_generation_prompt=True, enable_thinking=thinking
     )
-    room = CHAT_TOKENS - len(tokenizer(frame).input_ids)
-    ids = tokenizer(words, add_special_tokens=False).input_ids
-    if len(ids) <= room:
+    return _cut(tokenizer, words, CHAT_TOKENS - len(tokenizer(frame).input_ids), field)
+
+
+def _cut(tokenizer: Any, words: str, room: int, field: str) -> tuple[str, tuple[str, ...]]:
+    """Cuts between two words where it can, so that what is left reads as it did before."""
+    read = tokenizer(words, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    tokens = len(read.input_ids)
+    if tokens <= room:
         return words, ()
-    kept = tokenizer.decode(ids[:room], skip_special_tokens=True).strip()
-    return kept, (_cut_sentence(field, len(ids), room, kept),)
-
-
-def _cut_sentence(field: str, tokens: int, room: int, kept: str) -> str:
+    end = read.offset_mapping[room - 1][1]
+    if not words[end : end + 1].isspace():
+        end = max(words.rfind(space, 0, end) for space in " \n\t") if words[:end].split()[1:] else end
+    kept = words[:end].rstrip(" ,\n\t")
+    shown = kept if len(kept) <= 60 else "..." + kept[-57:]
     name = "The prompt" if field == "prompt" else "The negative prompt"
-    end = kept if len(kept) <= 60 else "..." + kept[-57:]
-    return f"{name} is {tokens} tokens long and this base reads {room}: it was cut after “{end}”."
+    return kept, (f"{name} is {tokens} tokens long and this base reads {room}: it was cut after “{shown}”.",)

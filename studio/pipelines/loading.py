@@ -70,7 +70,7 @@ def load(device: Device, base: Base) -> DiffusionPipeline:
     transformers_logging.disable_progress_bar()
     made_by = _class(base.family.text.name)
     try:
-        pipeline = _single_file(made_by, base, device.precision) if base.single else _folder(made_by, base, device)
+        pipeline = _single_file(made_by, base, device) if base.single else _folder(made_by, base, device)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise _does_not_fit(device, base) from error
@@ -119,16 +119,15 @@ def _folder(made_by: type[DiffusionPipeline], base: Base, device: Device) -> Dif
     )
 
 
-def _single_file(made_by: Any, base: Base, precision: Precision) -> DiffusionPipeline:
+def _single_file(made_by: Any, base: Base, device: Device) -> DiffusionPipeline:
     pipeline = made_by.from_single_file(
         str(base.path),
-        config=str(layout_folder(base)),
-        dtype=precision.networks,
+        config=str(layout_folder(base.family.text.name, device.settings.model_folders)),
+        dtype=device.precision.networks,
         local_files_only=True,
-        safety_checker=None,
     )
     for part in base.family.wide:
-        getattr(pipeline, part).to(precision.latents)
+        getattr(pipeline, part).to(device.precision.latents)
     return pipeline
 
 

@@ -1,10 +1,11 @@
 """Makes what a network computes for one picture independent of how many others are in the batch, on the CPU.
 
-The CPU libraries choose another kernel, with another order of summing, by the number of rows: the same picture then
-differs in its last decimal between a batch of one and of eight. Inside `SteadyKernels()` the products where that was
-seen (1x1 convolutions, few rows, long sums) are made picture by picture, as one batched product of equal shapes, and a
-batch of one is computed as two where its kernels would be others. Measured on AVX-512 and AMX with one and two
-threads, fp32 and bf16: bit-equal for batches of 1 to 8.
+The CPU libraries choose another kernel, with another order of summing, by the number of rows, and compute the last few
+elements of an array by another formula than the others: the same picture then differs in its last decimal between a
+batch of one and of eight. Inside `SteadyKernels()` the products where that was seen (1x1 convolutions, few rows, long
+sums) are made picture by picture, as one batched product of equal shapes; a batch of one is computed as two where its
+kernels would be others; and exponentials of odd shapes are taken picture by picture. Measured on AVX-512 and AMX with
+one and two threads, fp32 and bf16: bit-equal for batches of 1 to 8.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +20,22 @@ SMALL_CONV = (
 )
 FEW_ROWS = 32  # rows of one picture from which fp32 kernels were no longer seen to depend on how many there are
 LONG_SUM = {torch.float32: 1024, torch.bfloat16: 512}  # row length from which a sum may be split by the rows' number
+VECTOR = 64  # elements that are computed at once; what is left over at an array's end is computed one by one
+GRAIN = 32_768  # elements from which PyTorch shares an array out among threads, so that it has several ends
+MOST_PICTURES = 64  # a first dimension larger than this does not count pictures
+CURVES = frozenset(
+    [
+        F.silu,
+        torch._C._nn.silu,  # type: ignore[attr-defined]
+        F.gelu,
+        torch.sigmoid,
+        torch.Tensor.sigmoid,
+        torch.tanh,
+        torch.Tensor.tanh,
+        torch.exp,
+        torch.Tensor.exp,
+    ]
+)
 
 
 class SteadyKernels(TorchFunctionMode):
@@ -32,6 +49,8 @@ class SteadyKernels(TorchFunctionMode):
             return linear(*args, **kwargs)
         if func is F.conv2d:
             return conv2d(*args, **kwargs)
+        if func in CURVES and not kwargs.get("inplace"):
+            return curve(func, *args, **kwargs)
         return func(*args, **kwargs)
 
 
@@ -65,6 +84,16 @@ def conv2d(
     if x.dim() == 4 and x.shape[0] == 1 and x.dtype == torch.float32 and x.numel() <= SMALL_CONV:
         return F.conv2d(x.repeat(2, 1, 1, 1), weight, bias, stride, padding, dilation, groups)[:1]
     return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+
+def curve(func: Callable[..., torch.Tensor], x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """An exponential and its kin, element by element, of an array whose first dimension counts the pictures."""
+    if x.dim() < 2 or not 1 < x.shape[0] <= MOST_PICTURES:
+        return func(x, *args, **kwargs)
+    threads = torch.get_num_threads() if x.numel() > GRAIN else 1
+    if threads <= 2 and x[0].numel() % (VECTOR * threads) == 0:  # every end falls between two vectors
+        return func(x, *args, **kwargs)
+    return torch.stack([func(picture, *args, **kwargs) for picture in x])
 
 
 def _products(left: torch.Tensor, right: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

@@ -68,6 +68,7 @@ class Text2Image:
         BrokenWeights, and Cancelled at the next step after `is_cancelled()` says so.
         """
         request = task.request
+        assert isinstance(request, ImageRequest)
         waiting = [index for index in range(request.pictures) if index not in task.done]
         if not waiting:
             return
@@ -194,7 +195,7 @@ class Text2Image:
         )
 
     def _finish(self, task: Task, plan: Plan, index: int, image: Image.Image, revision: str) -> Drawn:
-        request = task.request
+        request = plan.request
         if numpy.asarray(image).max() <= BLACK:
             raise BrokenPicture(
                 f"{plan.base.id} drew nothing but black. Try another seed or less guidance, or set precision to fp32.",

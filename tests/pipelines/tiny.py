@@ -6,32 +6,14 @@ They draw coloured noise, deterministically: enough to prove that everything fit
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
-from diffusers import (
-    AutoencoderKL,
-    AutoencoderKLFlux2,
-    DDIMScheduler,
-    EulerDiscreteScheduler,
-    Flux2KleinPipeline,
-    Flux2Transformer2DModel,
-    FlowMatchEulerDiscreteScheduler,
-    StableDiffusionPipeline,
-    StableDiffusionXLPipeline,
-    UNet2DConditionModel,
-    ZImagePipeline,
-    ZImageTransformer2DModel,
-)
+import transformers
 from tokenizers import pre_tokenizers
-from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
-    CLIPTokenizer,
-    Qwen2Tokenizer,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-    Qwen3Model,
-)
+
+# Both libraries' annotations are stricter than their code (a tuple of one where any length will do, and so on).
+D: Any = diffusers
+T: Any = transformers
 
 CHAT = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
@@ -41,24 +23,24 @@ CHAT = (
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
 
 
-def clip_tokenizer() -> CLIPTokenizer:
+def clip_tokenizer() -> Any:
     """Every byte alone, so every text can be read; 77 tokens."""
     tokens = [*BYTES, *(byte + "</w>" for byte in BYTES), "<|startoftext|>", "<|endoftext|>"]
     vocabulary = {token: number for number, token in enumerate(tokens)}
-    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)
+    return T.CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)
 
 
-def chat_tokenizer() -> Qwen2Tokenizer:
+def chat_tokenizer() -> Any:
     tokens = [*BYTES, "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    tokenizer = Qwen2Tokenizer(vocab={token: number for number, token in enumerate(tokens)}, merges=[])
+    tokenizer = T.Qwen2Tokenizer(vocab={token: number for number, token in enumerate(tokens)}, merges=[])
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
     tokenizer.chat_template = CHAT
     return tokenizer
 
 
-def clip_text(kind: type[Any], tokenizer: CLIPTokenizer, width: int) -> Any:
+def clip_text(kind: Any, tokenizer: Any, width: int) -> Any:
     return kind(
-        CLIPTextConfig(
+        T.CLIPTextConfig(
             vocab_size=len(tokenizer),
             hidden_size=width,
             intermediate_size=2 * width,
@@ -73,8 +55,8 @@ def clip_text(kind: type[Any], tokenizer: CLIPTokenizer, width: int) -> Any:
     )
 
 
-def autoencoder(channels: int = 4, side: int = 128, **more: Any) -> AutoencoderKL:
-    return AutoencoderKL(
+def autoencoder(channels: int = 4, side: int = 128, **more: Any) -> Any:
+    return D.AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         block_out_channels=(8, 8, 16, 16),
@@ -90,7 +72,7 @@ def sd(folder: Path, *, zero_snr: bool = True, side: int = 16, **more: Any) -> P
     """Stable Diffusion 1.x's layout; as the starter has it, v-prediction and zero terminal SNR."""
     torch.manual_seed(0)
     tokenizer = clip_tokenizer()
-    unet = UNet2DConditionModel(
+    unet = D.UNet2DConditionModel(
         sample_size=side,
         down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
@@ -104,12 +86,12 @@ def sd(folder: Path, *, zero_snr: bool = True, side: int = 16, **more: Any) -> P
     noise: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
     if zero_snr:
         noise |= {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-    StableDiffusionPipeline(
+    D.StableDiffusionPipeline(
         vae=autoencoder(side=side * 8),
-        text_encoder=clip_text(CLIPTextModel, tokenizer, 32),
+        text_encoder=clip_text(T.CLIPTextModel, tokenizer, 32),
         tokenizer=tokenizer,
         unet=unet,
-        scheduler=DDIMScheduler(**noise, clip_sample=False),
+        scheduler=D.DDIMScheduler(**noise, clip_sample=False),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -120,7 +102,7 @@ def sd(folder: Path, *, zero_snr: bool = True, side: int = 16, **more: Any) -> P
 def sdxl(folder: Path) -> Path:
     torch.manual_seed(0)
     tokenizer = clip_tokenizer()
-    unet = UNet2DConditionModel(
+    unet = D.UNet2DConditionModel(
         sample_size=16,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
@@ -135,23 +117,27 @@ def sdxl(folder: Path) -> Path:
         projection_class_embeddings_input_dim=6 * 8 + 32,
         norm_num_groups=8,
     )
-    StableDiffusionXLPipeline(
+    D.StableDiffusionXLPipeline(
         vae=autoencoder(scaling_factor=0.13025),
-        text_encoder=clip_text(CLIPTextModel, tokenizer, 32),
-        text_encoder_2=clip_text(CLIPTextModelWithProjection, tokenizer, 32),
+        text_encoder=clip_text(T.CLIPTextModel, tokenizer, 32),
+        text_encoder_2=clip_text(T.CLIPTextModelWithProjection, tokenizer, 32),
         tokenizer=tokenizer,
         tokenizer_2=tokenizer,
         unet=unet,
-        scheduler=EulerDiscreteScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="leading", steps_offset=1
+        scheduler=D.EulerDiscreteScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            timestep_spacing="leading",
+            steps_offset=1,
         ),
     ).save_pretrained(folder)
     return folder
 
 
-def _chat_model(kind: type[Any], tokenizer: Qwen2Tokenizer, layers: int) -> Any:
+def _chat_model(kind: Any, tokenizer: Any, layers: int) -> Any:
     return kind(
-        Qwen3Config(
+        T.Qwen3Config(
             vocab_size=len(tokenizer),
             hidden_size=16,
             intermediate_size=32,
@@ -167,14 +153,14 @@ def klein(folder: Path, *, distilled: bool = True) -> Path:
     """FLUX.2 klein: its pipeline takes the hidden states of layers 9, 18 and 27."""
     torch.manual_seed(0)
     tokenizer = chat_tokenizer()
-    Flux2KleinPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
-        vae=AutoencoderKLFlux2(
+    D.Flux2KleinPipeline(
+        scheduler=D.FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
+        vae=D.AutoencoderKLFlux2(
             block_out_channels=(8, 8, 8, 8), layers_per_block=1, latent_channels=4, norm_num_groups=4, sample_size=64
         ),
-        text_encoder=_chat_model(Qwen3ForCausalLM, tokenizer, 27),
+        text_encoder=_chat_model(T.Qwen3ForCausalLM, tokenizer, 27),
         tokenizer=tokenizer,
-        transformer=Flux2Transformer2DModel(
+        transformer=D.Flux2Transformer2DModel(
             in_channels=16,
             num_layers=1,
             num_single_layers=1,
@@ -193,12 +179,12 @@ def klein(folder: Path, *, distilled: bool = True) -> Path:
 def z_image(folder: Path) -> Path:
     torch.manual_seed(0)
     tokenizer = chat_tokenizer()
-    ZImagePipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+    D.ZImagePipeline(
+        scheduler=D.FlowMatchEulerDiscreteScheduler(shift=3.0),
         vae=autoencoder(scaling_factor=0.3611, shift_factor=0.1159, use_quant_conv=False, use_post_quant_conv=False),
-        text_encoder=_chat_model(Qwen3Model, tokenizer, 3),
+        text_encoder=_chat_model(T.Qwen3Model, tokenizer, 3),
         tokenizer=tokenizer,
-        transformer=ZImageTransformer2DModel(
+        transformer=D.ZImageTransformer2DModel(
             in_channels=4,
             dim=32,
             n_layers=1,
