@@ -182,7 +182,7 @@ def _generate(command: Parser) -> None:
     command.add_argument("--guidance", type=number_of, help="0 to 30; else as the base likes it")
     command.add_argument("--scheduler", help="one the base takes; else its first")
     command.add_argument("--seed", type=whole_of, help=f"0 to {MOST_SEED}; else drawn")
-    command.add_argument("--init", metavar="FILE", help="a picture to start from")
+    command.add_argument("--init", metavar="FILE", help="a picture to start from, cut about its middle to --size")
     command.add_argument("--strength", type=number_of, help="0.05 to 1: how much of init is drawn anew")
     command.add_argument("--mask", metavar="FILE", help="white where init is painted anew, black where it is kept")
     command.add_argument("--out", metavar="DIR", help="where the pictures go; else they stay in the studio alone")

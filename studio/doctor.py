@@ -128,7 +128,7 @@ def _models(settings: Settings, env: Mapping[str, str]) -> Iterator[Finding]:
         except WeightsMissing:
             missed += [weight.id] if weight.default else []
         except BrokenWeights as error:
-            yield Finding(name="weights", state="failed", said=error.message)
+            yield Finding(name=weight.id, state="failed", said=error.message)
     said = f"Here and undamaged: {', '.join(present) or 'none'}."
     if missed:
         said += f" Missing of the usual ones: {', '.join(missed)}. Get them with: {weights.FETCH}"

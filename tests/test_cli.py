@@ -202,6 +202,13 @@ def test_a_setting_that_is_wrong_is_told_by_its_variable(shell: Shell, monkeypat
     assert (done.code, done.json["field"]) == (2, "STUDIO_PORT")
 
 
+def test_a_data_folder_that_cannot_be_made_is_one_sentence(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_DATA", "/dev/null/data")
+    done = shell("jobs", "list", "--json")
+    assert (done.code, done.json["field"], done.json["allowed"]) == (1, "data", "a folder")
+    assert "/dev/null/data" in done.json["error"]
+
+
 # --- making pictures -------------------------------------------------------------------------------------------------
 
 
