@@ -2,6 +2,7 @@
 
 import logging
 
+from studio.domain import StorageFailed
 from studio.storage import pictures
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
@@ -13,9 +14,9 @@ log = logging.getLogger(__name__)
 
 
 def erase_deleted(database: Database, folder: DataFolder, *, now: int) -> int:
-    """Erases the pictures whose time to be restored is over, and returns how many. Raises StorageFailed.
+    """Erases the pictures whose time to be restored is over, and returns how many.
 
-    A file that cannot be removed is logged and stays, row and all, for the next time.
+    One that cannot be removed is logged and stays, file and row, for the next time.
     """
     with database.read() as tx:
         due = pictures.deleted_before(tx, now - UNDO)
@@ -25,6 +26,6 @@ def erase_deleted(database: Database, folder: DataFolder, *, now: int) -> int:
             with database.write() as tx:
                 pictures.erase(tx, folder.pictures, picture)
             erased += 1
-        except OSError:
-            log.warning("picture %s could not be erased; the next start tries again", picture.id, exc_info=True)
+        except (OSError, StorageFailed):
+            log.warning("picture %s could not be erased; it is tried again", picture.id, exc_info=True)
     return erased

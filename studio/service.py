@@ -259,6 +259,7 @@ class Studio:
         """Takes pictures out of sight at once; for an hour they can be restored. All or, with NotFound, none."""
         with self._database.write() as tx:
             pictures.delete(tx, account, ids, now=self._clock())
+        forgetting.erase_deleted(self._database, self._folder, now=self._clock())  # of earlier deletions
 
     def restore_pictures(self, account: str, ids: list[str]) -> None:
         """Undoes a deletion. Raises NotFound where one is gone for good."""

@@ -350,6 +350,17 @@ def test_what_was_deleted_an_hour_ago_is_erased_at_the_next_start(house: House) 
     again.close()
 
 
+def test_a_deletion_erases_what_was_deleted_long_before(house: House) -> None:
+    job = house.done(count=2)
+    first, second = house.studio.pictures_of(OWNER, job.id)
+    file = house.studio.picture_file(OWNER, first.id)
+    house.studio.delete_pictures(OWNER, [first.id])
+    house.clock.now += UNDO + 1
+    house.studio.delete_pictures(OWNER, [second.id])
+    assert not file.exists()
+    house.studio.restore_pictures(OWNER, [second.id])
+
+
 # --- what there is ---------------------------------------------------------------------------------------------------
 
 
