@@ -1,0 +1,1 @@
+"""The page: one file a tab for layout and wiring. It talks to the service alone."""
