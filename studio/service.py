@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from studio import forgetting, quoting
-from studio.credits import book, ledger, pricing, verify
+from studio.credits import book, ledger, pricing, subscriptions, verify
 from studio.credits.plans import HOUSE
 from studio.credits.price_list import PriceList
 from studio.domain import (
@@ -30,11 +31,15 @@ from studio.pipelines import Runners
 from studio.rules import job_id as checked_id
 from studio.rules import name, new_id, shown
 from studio.settings import Settings
-from studio.storage import job_store, pictures
+from studio.storage import faults, job_store, pictures
+from studio.storage import gallery as shelf
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
 from studio.styles import Style
 from studio.worker import Worker, see_through
+
+if TYPE_CHECKING:  # the module brings Pillow, which nothing else here needs
+    from studio.recall import Recalled
 
 HANDED_IN = "handed-in"  # stands in a checked request for the id that the picture does not have yet
 
@@ -139,6 +144,10 @@ class Studio:
         return list(self.models.bases.styles.values())
 
     # --- prices ---
+
+    def prices(self) -> pricing.Prices:
+        """The price list as it stands."""
+        return self._prices()
 
     def quote(self, fields: Mapping[str, object]) -> tuple[Charge, ...]:
         """What pictures of these fields (of `ImageRequest`; texts do not matter) would cost. Raises Refused."""
@@ -255,6 +264,55 @@ class Studio:
         """The picture's PNG, with recipe and mark. To be read, never changed. Raises NotFound."""
         return self._folder.pictures / self.picture(account, picture_id).file
 
+    def small_picture(self, account: str, picture_id: str) -> Path:
+        """A small copy of the picture for lists, as WebP. Raises NotFound and StorageFailed."""
+        picture = self.picture(account, picture_id)
+        try:
+            return import_module("studio.storage.small").small(self._folder.pictures, picture)
+        except OSError as error:
+            told = faults.of_os(error, self._folder.root)
+            if told is None:
+                raise
+            raise told from error
+
+    def gallery(
+        self,
+        account: str,
+        *,
+        text: str = "",
+        kind: str | None = None,
+        base: str | None = None,
+        style: str | None = None,
+        favourites: bool = False,
+        limit: int = 48,
+        before: str | None = None,
+        after: str | None = None,
+    ) -> shelf.Page:
+        """A page of the pictures of a kind, base and style with all words of `text` in their prompt: the newest, those
+        next older than `before`, or those next newer than `after` (with `""` the oldest of all). Raises NotFound."""
+        sieve = shelf.Filter(text=text, kind=kind, base=base, style=style, favourites=favourites)
+        with self._database.read() as tx:
+            return shelf.page(tx, account, sieve, limit=limit, before=before, after=after)
+
+    def gallery_choices(self, account: str) -> shelf.Choices:
+        """The kinds, bases and styles that the account's pictures can be filtered by."""
+        with self._database.read() as tx:
+            return shelf.choices(tx, account)
+
+    def mark_favourites(self, account: str, ids: list[str], *, favourite: bool) -> None:
+        """Marks pictures as favourites, or takes the mark away. All or, with NotFound, none."""
+        with self._database.write() as tx:
+            shelf.mark(tx, account, ids, favourite=favourite)
+
+    def recall(self, account: str, picture_id: str) -> "Recalled":
+        """The settings that a picture was made with, as far as they can be asked for here. Raises NotFound."""
+        recipe = self.picture(account, picture_id).recipe
+        return import_module("studio.recall").of_recipe(recipe, self.models.bases)
+
+    def recall_file(self, content: bytes) -> "Recalled":
+        """The settings that a picture file tells, one of ours or of AUTOMATIC1111. Raises Refused."""
+        return import_module("studio.recall").of_file(content, self.models.bases)
+
     def delete_pictures(self, account: str, ids: list[str]) -> None:
         """Takes pictures out of sight at once; for an hour they can be restored. All or, with NotFound, none."""
         with self._database.write() as tx:
@@ -281,6 +339,11 @@ class Studio:
         """The balance of each kind of credit: posted, held, available. Raises NotFound."""
         with self._database.read() as tx:
             return book.balances(tx, account)
+
+    def plan(self, account: str) -> str | None:
+        """The name of the account's plan, if it has one. Raises NotFound."""
+        with self._database.read() as tx:
+            return subscriptions.standing_of(tx, account, now=self._clock()).plan
 
     def history(self, account: str, *, limit: int = 100, before: int | None = None) -> list[book.Entry]:
         """A page of the account book, newest first; the next page is what comes `before` the last one's seq."""

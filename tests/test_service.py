@@ -395,3 +395,28 @@ def test_a_grant_with_the_same_key_is_one_grant(house: House) -> None:
     assert house.studio.balances(CLIENT)["tune_image"].available == 8
     with pytest.raises(Conflict):
         house.studio.grant(CLIENT, "tune_image", 9, reason="a gift", key=key)
+
+
+# --- the gallery -----------------------------------------------------------------------------------------------------
+
+
+def test_favourites_are_marked_filtered_and_recalled(house: House) -> None:
+    job = house.done(count=2, steps=20)
+    first, second = house.studio.pictures_of(OWNER, job.id)
+    house.studio.mark_favourites(OWNER, [second.id], favourite=True)
+    page = house.studio.gallery(OWNER, favourites=True, text="woman")
+    assert [one.id for one in page.pictures] == [second.id]
+    assert house.studio.gallery_choices(OWNER).bases == ("starter",)
+    assert house.studio.recall(OWNER, first.id).fields["prompt"] == "a smiling woman"
+    assert house.studio.gallery(CLIENT).total == 0
+    for ask in (house.studio.recall, house.studio.small_picture):
+        with pytest.raises(NotFound):
+            ask(CLIENT, first.id)
+    with pytest.raises(NotFound):
+        house.studio.mark_favourites(CLIENT, [first.id], favourite=True)
+
+
+def test_the_owner_is_on_the_house_plan_and_a_client_on_none(house: House) -> None:
+    assert house.studio.plan(OWNER) == "house"
+    assert house.studio.plan(CLIENT) is None
+    assert house.studio.prices().tools["upscale-x2"] == 1

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from studio.domain import Drawn, Job, NotFound, Picture
@@ -33,8 +34,8 @@ def add(tx: Tx, folder: Path, job: Job, drawn: Drawn, *, now: int) -> bool:
     tx.execute(
         """
         INSERT INTO picture
-            (id, job, "index", account, file, width, height, seed, recipe, kind, base, style, created_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            (id, job, "index", account, file, width, height, seed, recipe, kind, base, style, created_at, searchable)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """,
         (
             str(uuid.uuid5(uuid.UUID(job.id), str(drawn.index))),
@@ -50,11 +51,19 @@ def add(tx: Tx, folder: Path, job: Job, drawn: Drawn, *, now: int) -> bool:
             job.request.base,
             job.request.style,
             now,
+            searchable(drawn.recipe),
         ),
     )
     drawn.file.replace(target)
     fsync_folder(target.parent)
     return True
+
+
+def searchable(recipe: Mapping[str, object]) -> str:
+    """What a picture is found by: the prompt as it was asked, without upper case in any script."""
+    asked = recipe.get("asked")
+    prompt = asked.get("prompt") if isinstance(asked, Mapping) else recipe.get("prompt")
+    return str(prompt or "").casefold()
 
 
 def indexes(tx: Tx, job_id: str) -> frozenset[int]:
@@ -65,7 +74,7 @@ def indexes(tx: Tx, job_id: str) -> frozenset[int]:
 def of_job(tx: Tx, job_id: str) -> list[Picture]:
     """A job's pictures in the order they were asked for."""
     rows = tx.execute('SELECT * FROM picture WHERE job = ? AND deleted_at IS NULL ORDER BY "index"', (job_id,))
-    return [_picture(row) for row in rows]
+    return [picture_of(row) for row in rows]
 
 
 def get(tx: Tx, account: str, picture_id: str) -> Picture:
@@ -75,7 +84,7 @@ def get(tx: Tx, account: str, picture_id: str) -> Picture:
     ).fetchone()
     if row is None:
         raise NotFound("There is no such picture.", field="id")
-    return _picture(row)
+    return picture_of(row)
 
 
 def newest(tx: Tx, account: str, *, limit: int = 48, before: str | None = None) -> list[Picture]:
@@ -88,7 +97,7 @@ def newest(tx: Tx, account: str, *, limit: int = 48, before: str | None = None) 
         "SELECT * FROM picture WHERE account = ? AND deleted_at IS NULL AND seq < ? ORDER BY seq DESC LIMIT ?",
         (account, start, limit),
     )
-    return [_picture(row) for row in rows]
+    return [picture_of(row) for row in rows]
 
 
 def delete(tx: Tx, account: str, ids: list[str], *, now: int) -> None:
@@ -122,7 +131,7 @@ def deleted_before(tx: Tx, moment: int) -> list[Picture]:
         """,
         (moment,),
     )
-    return [_picture(row) for row in rows]
+    return [picture_of(row) for row in rows]
 
 
 def erase(tx: Tx, folder: Path, picture: Picture) -> None:
@@ -131,6 +140,12 @@ def erase(tx: Tx, folder: Path, picture: Picture) -> None:
     if gone.rowcount == 1:
         # Before the commit: where it fails, the row is still there to try again by.
         (folder / picture.file).unlink(missing_ok=True)
+        small_file(folder, picture).unlink(missing_ok=True)
+
+
+def small_file(folder: Path, picture: Picture) -> Path:
+    """Where the small copy for lists lies, once somebody has looked at one: beside the pictures folder."""
+    return folder.parent / "small" / picture.file[:2] / f"{picture.id}.webp"
 
 
 def drop_orphans(tx: Tx, folder: Path, job: Job) -> None:
@@ -147,7 +162,8 @@ def _seq(tx: Tx, account: str, picture_id: str) -> int:
     return int(row["seq"])
 
 
-def _picture(row: sqlite3.Row) -> Picture:
+def picture_of(row: sqlite3.Row) -> Picture:
+    """The row of the picture table as a value."""
     return Picture(
         id=row["id"],
         job=row["job"],

@@ -318,5 +318,20 @@ def m006_purchases(db: sqlite3.Connection) -> None:
     )
 
 
+def m007_gallery(db: sqlite3.Connection) -> None:
+    """Finds pictures by everything the gallery filters by, without reading their long rows."""
+    db.execute("ALTER TABLE picture ADD COLUMN searchable TEXT NOT NULL DEFAULT ''")
+    prompt = "coalesce(json_extract(recipe, '$.asked.prompt'), json_extract(recipe, '$.prompt'), '')"
+    # In Python: SQLite's lower() knows no letters but those of English.
+    rows = [(str(row[1]).casefold(), row[0]) for row in db.execute(f"SELECT seq, {prompt} FROM picture")]
+    db.executemany("UPDATE picture SET searchable = ? WHERE seq = ?", rows)
+    db.execute("DROP INDEX picture_newest")
+    db.execute(
+        # deleted_at stands in it too: SQLite would look it up in the row, though the condition settles it.
+        "CREATE INDEX picture_shown ON picture (account, seq, kind, base, style, favourite, searchable, deleted_at) "
+        "WHERE deleted_at IS NULL"
+    )
+
+
 SET = "likeness"
-STEPS = (m001_accounts, m002_jobs, m003_ledger, m004_pictures, m005_deleted_pictures, m006_purchases)
+STEPS = (m001_accounts, m002_jobs, m003_ledger, m004_pictures, m005_deleted_pictures, m006_purchases, m007_gallery)

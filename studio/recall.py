@@ -1,0 +1,130 @@
+"""What a picture says of how it was made, as settings to make another by. Understands AUTOMATIC1111's pictures too."""
+
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from studio.domain import ImageRequest, Refused, Size
+from studio.pipelines.bases import Bases
+from studio.pipelines.families import SCHEDULERS
+from studio.pipelines.recipe import read
+from studio.rules import SIDE_LEAST, SIDE_MOST, SIDE_STEP
+
+BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")  # of PNG, JPEG and WebP
+READABLE = "a PNG, JPEG or WebP that was made here or by AUTOMATIC1111"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recalled:
+    """Fields of `ImageRequest` that the picture tells, each one that may be asked for here; `lost` names those that
+    it tells but that this machine has not got."""
+
+    fields: Mapping[str, object]
+    lost: tuple[str, ...] = ()
+
+
+def of_file(content: bytes, bases: Bases) -> Recalled:
+    """What a picture file tells. Raises Refused where it is no picture, or tells nothing."""
+    if not content.startswith(BEGINNINGS):
+        raise Refused("This file is no picture that settings can be read from.", field="file", allowed=READABLE)
+    with tempfile.TemporaryDirectory(prefix="likeness-") as folder:
+        path = Path(folder) / "picture"
+        path.write_bytes(content)
+        try:
+            carried = read(path)
+        except (ValueError, SyntaxError) as error:  # texts that unpack to more than Pillow takes, damaged chunks
+            raise Refused("This picture's texts are damaged.", field="file", allowed=READABLE) from error
+    if carried.recipe:
+        return of_recipe(carried.recipe, bases)
+    if carried.parameters:
+        return of_parameters(carried.fields, bases)
+    raise Refused("This picture does not say how it was made.", field="file", allowed=READABLE)
+
+
+def of_recipe(recipe: Mapping[str, Any], bases: Bases) -> Recalled:
+    """What one of the studio's own recipes tells. Nothing in it is taken on trust: it may come from any file."""
+    asked = recipe.get("asked") if isinstance(recipe.get("asked"), dict) else recipe
+    base = recipe.get("base")
+    size = recipe.get("asked_size")
+    if not (isinstance(size, list) and len(size) == 2):
+        size = [recipe.get("width"), recipe.get("height")]
+    told = {
+        "prompt": asked.get("prompt"),
+        "negative": asked.get("negative"),
+        "style": recipe.get("style"),
+        "base": base.get("id") if isinstance(base, dict) else None,
+        "width": size[0],
+        "height": size[1],
+        "steps": recipe.get("steps"),
+        "guidance": recipe.get("guidance"),
+        "scheduler": recipe.get("scheduler"),
+        "seed": recipe.get("seed"),
+        "super_resolution": recipe.get("super_resolution"),
+    }
+    return _that_can_be_asked(told, bases)
+
+
+def of_parameters(told: Mapping[str, str], bases: Bases) -> Recalled:
+    """What AUTOMATIC1111's pairs tell. Sizes are brought to the nearest that may be asked for."""
+    by_title = {title.lower(): id for id, title in SCHEDULERS.items()}
+    sampler = told.get("Sampler", "").lower().removesuffix(" karras")
+    fields: dict[str, Any] = {
+        "prompt": told.get("Prompt"),
+        "negative": told.get("Negative prompt"),
+        "base": told.get("Model"),
+        "steps": _whole(told.get("Steps")),
+        "guidance": _number(told.get("CFG scale")),
+        "scheduler": by_title.get(sampler, sampler or None),
+        "seed": _whole(told.get("Seed")),
+        "style": told.get("Style"),
+    }
+    if size := re.fullmatch(r"(\d{1,5})x(\d{1,5})", told.get("Size", "")):
+        fields |= {"width": _side(int(size[1])), "height": _side(int(size[2]))}
+    return _that_can_be_asked(fields, bases)
+
+
+def _that_can_be_asked(told: Mapping[str, Any], bases: Bases) -> Recalled:
+    """Every field that a request takes on its own, and the names of the others."""
+    given = {field: value for field, value in told.items() if value is not None}
+    fields: dict[str, object] = {}
+    lost: list[str] = []
+    # 1. Each by the request's own rules.
+    for field, value in given.items():
+        try:
+            if field in ("width", "height"):
+                Size(width=given.get("width", 0), height=given.get("height", 0))
+            else:
+                ImageRequest.from_json({"prompt": "any", field: value})
+            fields[field] = value
+        except Refused:
+            lost.append("size" if field in ("width", "height") else field)
+    # 2. By what there is: the base first, since the scheduler is one of the base's.
+    base = str(fields.get("base", ImageRequest.base))
+    there = {offer.id: offer.base for offer in bases.offers() if offer.base}
+    if "base" in fields and base not in there:
+        lost.append("base")
+        del fields["base"]
+    known = there.get(base)
+    if "scheduler" in fields and known is not None and fields["scheduler"] not in known.family.schedulers:
+        lost.append("scheduler")
+        del fields["scheduler"]
+    if "style" in fields and fields["style"] not in bases.styles:
+        lost.append("style")
+        del fields["style"]
+    return Recalled(fields=fields, lost=tuple(dict.fromkeys(lost)))
+
+
+def _side(pixels: int) -> int:
+    nearest = round(pixels / SIDE_STEP) * SIDE_STEP
+    return min(max(nearest, SIDE_LEAST), SIDE_MOST)
+
+
+def _whole(words: str | None) -> int | str | None:
+    return int(words) if words and re.fullmatch(r"\d{1,20}", words) else words
+
+
+def _number(words: str | None) -> float | str | None:
+    return float(words) if words and re.fullmatch(r"\d{1,5}(\.\d{1,10})?", words) else words

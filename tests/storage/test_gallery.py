@@ -1,0 +1,174 @@
+"""Looking through pictures: pages that hang together, filters that find all and nothing else, favourites."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from studio.domain import OWNER, NotFound, Picture
+from studio.jobs import Jobs
+from studio.storage import gallery, pictures, tables
+from studio.storage.gallery import Filter, Page
+from studio.storage.small import SIDE, small
+from tests.fakes import CLIENT, Bench, FakeRunner, request
+
+
+@pytest.fixture
+def jobs(bench: Bench) -> Jobs:
+    return bench.jobs(FakeRunner())
+
+
+def made(jobs: Jobs, account: str = OWNER, **fields: object) -> list[str]:
+    """The ids of a job's pictures, newest first."""
+    job = jobs.submit(account, request(**fields))
+    jobs.run_next()
+    with jobs.database.read() as tx:
+        return [one.id for one in pictures.of_job(tx, job.id)][::-1]
+
+
+def page(bench: Bench, sieve: Filter | None = None, *, limit: int = 3, account: str = OWNER, **where: str) -> Page:
+    with bench.database.read() as tx:
+        return gallery.page(tx, account, sieve or Filter(), limit=limit, **where)
+
+
+def ids(found: Page) -> list[str]:
+    return [one.id for one in found.pictures]
+
+
+def test_pages_follow_each_other_without_a_gap_in_both_directions(bench: Bench, jobs: Jobs) -> None:
+    all_ids = made(jobs, count=8)
+    first = page(bench)
+    second = page(bench, before=ids(first)[-1])
+    third = page(bench, before=ids(second)[-1])
+    assert ids(first) + ids(second) + ids(third) == all_ids
+    assert [(one.first, one.total, one.is_last) for one in (first, second, third)] == [
+        (0, 8, False),
+        (3, 8, False),
+        (6, 8, True),
+    ]
+    assert ids(page(bench, after=ids(third)[0])) == ids(second)
+    assert ids(page(bench, after=ids(second)[0])) == ids(first)
+
+
+def test_the_last_page_is_full(bench: Bench, jobs: Jobs) -> None:
+    all_ids = made(jobs, count=8)
+    assert ids(page(bench, after="")) == all_ids[-3:]
+
+
+def test_going_back_to_the_beginning_shows_a_full_first_page(bench: Bench, jobs: Jobs) -> None:
+    all_ids = made(jobs, count=5)
+    assert ids(page(bench, after=all_ids[1])) == all_ids[:3]
+
+
+def test_a_page_is_found_though_its_neighbour_was_deleted(bench: Bench, jobs: Jobs) -> None:
+    all_ids = made(jobs, count=6)
+    with bench.database.write() as tx:
+        pictures.delete(tx, OWNER, [all_ids[2]], now=bench.clock())
+    after = page(bench, before=all_ids[2])
+    assert ids(after) == all_ids[3:]
+    assert (after.first, after.total) == (2, 5)
+
+
+def test_filters_find_all_and_nothing_else(bench: Bench, jobs: Jobs) -> None:
+    plain = made(jobs, prompt="An OLD man")
+    styled = made(jobs, prompt="an old Woman", style="storybook")
+    umlaut = made(jobs, prompt="Ein GRÜNER Frosch", base="other")
+    assert ids(page(bench, Filter(text="old"))) == styled + plain
+    assert ids(page(bench, Filter(text="woman old"))) == styled
+    assert ids(page(bench, Filter(text="grüner"))) == umlaut
+    assert ids(page(bench, Filter(text="100%"))) == []
+    assert ids(page(bench, Filter(style="storybook"))) == styled
+    assert ids(page(bench, Filter(base="other"))) == umlaut
+    assert ids(page(bench, Filter(kind="image"))) == umlaut + styled + plain
+    assert ids(page(bench, Filter(kind="upscale"))) == []
+
+
+def test_favourites_are_found_and_unmarked_again(bench: Bench, jobs: Jobs) -> None:
+    all_ids = made(jobs, count=3)
+    with bench.database.write() as tx:
+        gallery.mark(tx, OWNER, all_ids[1:], favourite=True)
+        gallery.mark(tx, OWNER, all_ids[2:], favourite=False)
+    assert ids(page(bench, Filter(favourites=True))) == [all_ids[1]]
+
+
+def test_nobody_sees_or_marks_what_is_anothers(bench: Bench, jobs: Jobs) -> None:
+    mine = made(jobs, count=2)
+    assert page(bench, account=CLIENT).total == 0
+    with bench.database.read() as tx:
+        assert gallery.choices(tx, CLIENT) == gallery.Choices(kinds=(), bases=(), styles=())
+    with pytest.raises(NotFound), bench.database.write() as tx:
+        gallery.mark(tx, CLIENT, mine, favourite=True)
+    with pytest.raises(NotFound):
+        page(bench, account=CLIENT, before=mine[0])
+    assert page(bench, Filter(favourites=True)).total == 0
+
+
+def test_there_is_to_choose_from_what_pictures_have(bench: Bench, jobs: Jobs) -> None:
+    made(jobs, style="toon")
+    made(jobs, style="comic", base="other")
+    with bench.database.read() as tx:
+        assert gallery.choices(tx, OWNER) == gallery.Choices(
+            kinds=("image",), bases=("other", "starter"), styles=("comic", "toon")
+        )
+
+
+def test_a_page_reads_the_long_rows_of_its_own_pictures_alone(bench: Bench) -> None:
+    where, values = gallery._where(OWNER, Filter(text="a b", style="toon", favourites=True))
+    with bench.database.read() as tx:
+        plan = tx.execute(f"EXPLAIN QUERY PLAN SELECT count(*) FROM {gallery._SHOWN} WHERE {where}", values).fetchall()
+    assert "COVERING INDEX picture_shown" in plan[0]["detail"]
+
+
+def test_pictures_made_before_they_could_be_searched_are_found(bench: Bench, jobs: Jobs) -> None:
+    made(jobs, prompt="Ein GRÜNER Frosch")
+    with bench.database.write() as tx:
+        tx.execute("DROP INDEX picture_shown")
+        tx.execute("ALTER TABLE picture DROP COLUMN searchable")
+        tx.execute("CREATE INDEX picture_newest ON picture (account, seq) WHERE deleted_at IS NULL")
+        tables.m007_gallery(tx)
+    assert page(bench, Filter(text="grüner frosch")).total == 1
+
+
+# --- small copies ----------------------------------------------------------------------------------------------------
+
+
+def a_picture(bench: Bench, jobs: Jobs, image: Image.Image) -> Picture:
+    (made_id,) = made(jobs)
+    with bench.database.read() as tx:
+        picture = pictures.get(tx, OWNER, made_id)
+    image.save(bench.folder.pictures / picture.file, "PNG")
+    return picture
+
+
+def test_a_small_copy_keeps_shape_and_transparency(bench: Bench, jobs: Jobs) -> None:
+    picture = a_picture(bench, jobs, Image.new("RGBA", (512, 1024), (255, 0, 0, 0)))
+    path = small(bench.folder.pictures, picture)
+    with Image.open(path) as image:
+        assert (image.size, image.mode, image.format) == ((SIDE // 2, SIDE), "RGBA", "WEBP")
+    written = path.stat().st_mtime_ns
+    assert small(bench.folder.pictures, picture).stat().st_mtime_ns == written
+
+
+def test_a_small_copy_goes_with_its_picture(bench: Bench, jobs: Jobs) -> None:
+    picture = a_picture(bench, jobs, Image.new("RGB", (64, 64)))
+    path = small(bench.folder.pictures, picture)
+    with bench.database.write() as tx:
+        pictures.delete(tx, OWNER, [picture.id], now=bench.clock())
+    with bench.database.write() as tx:
+        pictures.erase(tx, bench.folder.pictures, picture)
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_picture_is_not_found_and_leaves_nothing(bench: Bench, jobs: Jobs) -> None:
+    (made_id,) = made(jobs)
+    with bench.database.read() as tx:
+        picture = pictures.get(tx, OWNER, made_id)
+    with pytest.raises(NotFound):
+        small(bench.folder.pictures, picture)
+    assert not list(bench.folder.root.glob("small/*/*"))
+
+
+def test_what_is_searched_is_what_was_asked_not_what_a_style_made_of_it() -> None:
+    recipe = {"prompt": "An old man, storybook style", "asked": {"prompt": "An old MAN", "negative": ""}}
+    assert pictures.searchable(json.loads(json.dumps(recipe))) == "an old man"
+    assert pictures.searchable({}) == ""
