@@ -151,7 +151,7 @@ def write_part(folder: Path, made_by: str, configuration: Mapping[str, Any], wor
         _write(folder / "vocab.json", vocabulary)
         (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
         marks = {"bos_token": START, "eos_token": END, "unk_token": END, "model_max_length": 77}
-        _write(folder / "tokenizer_config.json", {"tokenizer_class": made_by} | marks | configuration)
+        _write(folder / "tokenizer_config.json", {"tokenizer_class": made_by, **marks, **configuration})
     elif made_by.endswith("Scheduler"):
         _write(folder / "scheduler_config.json", {"_class_name": made_by} | dict(configuration))
     else:
@@ -161,7 +161,7 @@ def write_part(folder: Path, made_by: str, configuration: Mapping[str, Any], wor
 def clip_words(path: Path) -> tuple[dict[str, int], list[str]]:
     """CLIP's vocabulary and merges from its published list: bytes, bytes at a word's end, merges, two marks."""
     lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")
-    merges = lines[1 : 1 + MERGES - 256]
+    merges = lines[1 : 1 + MERGES]
     letters = byte_letters()
     tokens = [*letters, *(letter + "</w>" for letter in letters), *("".join(merge.split()) for merge in merges)]
     return {token: number for number, token in enumerate([*tokens, START, END])}, merges

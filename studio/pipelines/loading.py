@@ -10,8 +10,8 @@ from typing import Any
 import diffusers
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
-from diffusers.utils import BaseOutput
 from diffusers.utils import logging as diffusers_logging
+from diffusers.utils.outputs import BaseOutput
 from transformers.utils import logging as transformers_logging
 
 from studio.domain import BrokenWeights, OutOfMemory, Refused

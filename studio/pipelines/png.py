@@ -98,6 +98,10 @@ class PngWriter:
         finally:
             self._file.close()
 
+    def drop(self) -> None:
+        """Closes a file that stays in pieces."""
+        self._file.close()
+
     def __enter__(self) -> Self:
         return self
 
@@ -107,7 +111,7 @@ class PngWriter:
         if error is None:
             self.close()
         else:
-            self._file.close()
+            self.drop()
 
 
 def _text(key: str, words: str) -> tuple[bytes, bytes]:
