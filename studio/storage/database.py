@@ -1,5 +1,6 @@
 """The one SQLite file: a connection for each thread, reads from one snapshot, writes that cannot lose each other."""
 
+import random
 import sqlite3
 import threading
 import time
@@ -18,6 +19,7 @@ Tx = sqlite3.Connection
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables; RETURNING came in 3.35
 NEWEST = 2**63 - 1  # above every seq: where a page begins that is not before anything
 PATIENCE = 30.0  # seconds that a writer waits for another
+LOOK_AGAIN = (0.0005, 0.002)  # seconds between two looks whether the other is done
 
 
 class Database:
@@ -52,7 +54,7 @@ class Database:
             connection = self._connection()
             if connection.in_transaction:
                 raise RuntimeError("a write transaction cannot begin inside another transaction")
-            connection.execute("BEGIN IMMEDIATE")
+            _begin_immediate(connection)
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -116,6 +118,27 @@ def _connect(path: Path) -> _Connection:
     for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON", "recursive_triggers = ON"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def _begin_immediate(connection: sqlite3.Connection) -> None:
+    """Waits for the write lock by asking every few milliseconds.
+
+    SQLite's own waiting sleeps longer and longer, up to 100 ms, while whoever writes now takes the lock again and
+    again: of four busy writers one then waits for seconds, with the lock free hundreds of times meanwhile.
+    """
+    deadline = time.monotonic() + PATIENCE
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if (error.sqlite_errorcode & 0xFF) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(random.uniform(*LOOK_AGAIN))
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {int(1000 * PATIENCE)}")
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

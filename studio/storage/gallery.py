@@ -1,14 +1,12 @@
 """Looks through an account's pictures: newest first, by page and filter, as fast for a hundred thousand as for ten."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studio.domain import NotFound, Picture
 from studio.storage import pictures
-from studio.storage.database import Tx
-
-# Every column that is filtered by stands in this index, so that the large rows are read for the page alone.
-_SHOWN = "picture INDEXED BY picture_shown"
+from studio.storage.database import NEWEST, Tx
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,39 +50,30 @@ def page(
 
     Raises NotFound where `before` or `after` is no picture of the account.
     """
-    where, values = _where(account, sieve)
+    # 1. Which ones: by indexes alone, so that of the long rows only the page's own are read.
+    find = _find if sieve == Filter() else _sift
+    found, first, total = find(tx, account, sieve, limit, before, after)
 
-    # 1. Which ones: by the index alone.
-    if before is not None:
-        found = _seqs(tx, f"{where} AND seq < ?", (*values, _seq(tx, account, before)), "DESC", limit)
-    elif after is not None:
-        start = _seq(tx, account, after) if after else 0
-        found = _seqs(tx, f"{where} AND seq > ?", (*values, start), "ASC", limit)[::-1]
-        if after and len(found) < limit:  # the first page, where it has grown since
-            found = _seqs(tx, where, values, "DESC", limit)
-    else:
-        found = _seqs(tx, where, values, "DESC", limit)
-
-    # 2. How many there are, and how many of them are newer than the page.
-    newest = found[0] if found else 0
-    total, first = tx.execute(
-        f"SELECT count(*), count(*) FILTER (WHERE seq > ?) FROM {_SHOWN} WHERE {where}", (newest, *values)
-    ).fetchone()
-
-    # 3. The page's own rows.
+    # 2. The page's own rows.
     marks = ", ".join("?" * len(found))
     rows = tx.execute(f"SELECT * FROM picture WHERE seq IN ({marks}) ORDER BY seq DESC", found)
-    return Page(pictures=[pictures.picture_of(row) for row in rows], first=first if found else 0, total=total)
+    return Page(pictures=[pictures.picture_of(row) for row in rows], first=first, total=total)
 
 
 def choices(tx: Tx, account: str) -> Choices:
     """What an account's pictures can be filtered by, in the order of the alphabet."""
 
     def of(column: str) -> tuple[str, ...]:
+        # From one value to the next by the column's index, and not past all the pictures.
+        nearest = f"SELECT min({column}) FROM picture WHERE account = :account AND deleted_at IS NULL AND {column} >"
         rows = tx.execute(
-            f"SELECT DISTINCT {column} FROM {_SHOWN} WHERE account = ? AND deleted_at IS NULL "
-            f"AND {column} IS NOT NULL ORDER BY {column}",
-            (account,),
+            f"""
+            WITH RECURSIVE found (value) AS (
+                {nearest} '' UNION ALL SELECT ({nearest} found.value) FROM found WHERE found.value IS NOT NULL
+            )
+            SELECT value FROM found WHERE value IS NOT NULL
+            """,
+            {"account": account},
         )
         return tuple(row[0] for row in rows)
 
@@ -102,6 +91,47 @@ def mark(tx: Tx, account: str, ids: Sequence[str], *, favourite: bool) -> None:
             raise NotFound("There is no such picture.", field="id")
 
 
+def _find(
+    tx: Tx, account: str, sieve: Filter, limit: int, before: str | None, after: str | None
+) -> tuple[list[int], int, int]:
+    """The page of everything: its seqs, how many are newer, how many there are."""
+    shown = "FROM picture INDEXED BY picture_newest WHERE account = ? AND deleted_at IS NULL"
+
+    def seqs(more: str, value: int, order: str) -> list[int]:
+        rows = tx.execute(f"SELECT seq {shown} AND seq {more} ? ORDER BY seq {order} LIMIT ?", (account, value, limit))
+        return [row[0] for row in rows]
+
+    if before is not None:
+        found = seqs("<", _seq(tx, account, before), "DESC")
+    elif after is not None:
+        found = seqs(">", _seq(tx, account, after) if after else 0, "ASC")[::-1]
+        if after and len(found) < limit:  # the first page, which has grown since
+            found = seqs("<", NEWEST, "DESC")
+    else:
+        found = seqs("<", NEWEST, "DESC")
+    total = tx.execute(f"SELECT count(*) {shown}", (account,)).fetchone()[0]
+    first = tx.execute(f"SELECT count(*) {shown} AND seq > ?", (account, found[0])).fetchone()[0] if found else 0
+    return found, first, total
+
+
+def _sift(
+    tx: Tx, account: str, sieve: Filter, limit: int, before: str | None, after: str | None
+) -> tuple[list[int], int, int]:
+    """The same of what a filter lets through: one look at every picture's entry in the index."""
+    where, values = _where(account, sieve)
+    rows = tx.execute(f"SELECT seq FROM picture INDEXED BY picture_shown WHERE {where} ORDER BY seq", values)
+    oldest_first = [row[0] for row in rows]
+    total = len(oldest_first)
+    end = total
+    if before is not None:
+        end = bisect_left(oldest_first, _seq(tx, account, before))
+    elif after is not None:
+        start = bisect_right(oldest_first, _seq(tx, account, after)) if after else 0
+        end = min(start + limit, total)
+    found = oldest_first[max(end - limit, 0) : end][::-1]
+    return found, total - end, total
+
+
 def _where(account: str, sieve: Filter) -> tuple[str, tuple[object, ...]]:
     terms: list[str] = ["account = ?", "deleted_at IS NULL"]
     values: list[object] = [account]
@@ -115,11 +145,6 @@ def _where(account: str, sieve: Filter) -> tuple[str, tuple[object, ...]]:
         terms.append("instr(searchable, ?) > 0")
         values.append(word)
     return " AND ".join(terms), tuple(values)
-
-
-def _seqs(tx: Tx, where: str, values: Sequence[object], order: str, limit: int) -> list[int]:
-    rows = tx.execute(f"SELECT seq FROM {_SHOWN} WHERE {where} ORDER BY seq {order} LIMIT ?", (*values, limit))
-    return [row[0] for row in rows]
 
 
 def _seq(tx: Tx, account: str, picture_id: str) -> int:

@@ -94,7 +94,8 @@ def newest(tx: Tx, account: str, *, limit: int = 48, before: str | None = None) 
     """
     start = NEWEST if before is None else _seq(tx, account, before)
     rows = tx.execute(
-        "SELECT * FROM picture WHERE account = ? AND deleted_at IS NULL AND seq < ? ORDER BY seq DESC LIMIT ?",
+        "SELECT * FROM picture INDEXED BY picture_newest "
+        "WHERE account = ? AND deleted_at IS NULL AND seq < ? ORDER BY seq DESC LIMIT ?",
         (account, start, limit),
     )
     return [picture_of(row) for row in rows]

@@ -325,12 +325,16 @@ def m007_gallery(db: sqlite3.Connection) -> None:
     # In Python: SQLite's lower() knows no letters but those of English.
     rows = [(str(row[1]).casefold(), row[0]) for row in db.execute(f"SELECT seq, {prompt} FROM picture")]
     db.executemany("UPDATE picture SET searchable = ? WHERE seq = ?", rows)
+    # deleted_at stands in them too: SQLite would look it up in the row, though the condition settles it.
     db.execute("DROP INDEX picture_newest")
-    db.execute(
-        # deleted_at stands in it too: SQLite would look it up in the row, though the condition settles it.
-        "CREATE INDEX picture_shown ON picture (account, seq, kind, base, style, favourite, searchable, deleted_at) "
-        "WHERE deleted_at IS NULL"
-    )
+    for name, columns in (
+        ("picture_newest", "account, seq"),
+        ("picture_shown", "account, seq, kind, base, style, favourite, searchable"),
+        ("picture_kind", "account, kind"),
+        ("picture_base", "account, base"),
+        ("picture_style", "account, style"),
+    ):
+        db.execute(f"CREATE INDEX {name} ON picture ({columns}, deleted_at) WHERE deleted_at IS NULL")
 
 
 SET = "likeness"

@@ -65,7 +65,7 @@ def test_a_page_is_read_from_an_index(bench: Bench, job: Job) -> None:
         pictures.newest(tx, OWNER, before=last.id)
         tx.set_trace_callback(None)
         plan = tx.execute(f"EXPLAIN QUERY PLAN {ran[-1]}").fetchall()
-    assert [row["detail"] for row in plan] == ["SEARCH picture USING INDEX picture_shown (account=? AND seq<?)"]
+    assert [row["detail"] for row in plan] == ["SEARCH picture USING INDEX picture_newest (account=? AND seq<?)"]
 
 
 def test_another_accounts_picture_does_not_exist(bench: Bench, job: Job) -> None:
