@@ -2,6 +2,7 @@
 
 import runpy
 from argparse import Namespace
+from contextlib import suppress
 
 from studio.cli_output import Answer
 from studio.settings import REPOSITORY
@@ -9,5 +10,6 @@ from studio.settings import REPOSITORY
 
 def serve(args: Namespace) -> Answer:
     """Until it is stopped. It is put together in app.py, outside of the studio, which may import all of it."""
-    runpy.run_path(str(REPOSITORY / "app.py"), run_name="__main__")
+    with suppress(KeyboardInterrupt):  # being stopped is how it ends well
+        runpy.run_path(str(REPOSITORY / "app.py"), run_name="__main__")
     return Answer(body={})
