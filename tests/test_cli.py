@@ -578,6 +578,7 @@ def test_adding_what_is_no_model_is_one_sentence(shell: Shell, tmp_path: Path) -
 # --- speed -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not tell the processor time of children")
 @pytest.mark.parametrize(
     ("words", "limit"),
     [("--help", 0.4), ("quote --size 512x512 --steps 50 --count 1", 0.4), ("credits show", 0.8), ("jobs list", 0.8)],
@@ -588,7 +589,8 @@ def test_commands_that_only_answer_come_at_once(shell: Shell, words: str, limit:
     subprocess.run(command, env=env, capture_output=True, check=True)  # the first one makes the database
     taken: list[float] = []
     for _ in range(3):
-        started = time.monotonic()
+        before = os.times()
         subprocess.run(command, env=env, capture_output=True, check=True)
-        taken.append(time.monotonic() - started)
-    assert min(taken) < 5 * limit, "five times the figure for idle cores, so that busy ones do not fail it"
+        after = os.times()
+        taken.append(after.children_user - before.children_user + after.children_system - before.children_system)
+    assert min(taken) < 2 * limit, "processor seconds, and twice the figure: a busy machine must not fail it"
