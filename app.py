@@ -27,6 +27,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: the running job is put back
     try:
         import_module("studio.ui.page").serve(studio)
+    except StudioError as error:
+        print(error.message, file=sys.stderr)
+        return 1
     finally:
         studio.close()
     return 0

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from studio import answers
+from studio.domain import StudioError
 from studio.service import Studio
 from studio.ui import access, api, credits, gallery, jobs, playground, show
 from studio.ui.access import account_of
@@ -69,8 +70,8 @@ def build(studio: Studio) -> gr.Blocks:
     return page
 
 
-def serve(studio: Studio) -> None:
-    """Serves the page and works the queue until interrupted."""
+def launch_options(studio: Studio) -> dict[str, Any]:
+    """What `launch` is given besides where to listen. The worker starts and stops with the server."""
     settings = studio.settings
 
     @asynccontextmanager
@@ -79,30 +80,40 @@ def serve(studio: Studio) -> None:
         yield
         studio.stop()
 
-    page = build(studio)
-    page.queue(max_size=64, default_concurrency_limit=8, api_open=False)
-    data = settings.data
-    page.launch(
-        server_name=settings.host,
-        server_port=settings.port,
-        theme=THEME,
-        css=CSS,
-        head=KEYS,
-        footer_links=["api"],
-        enable_monitoring=False,
-        run_history=False,
-        share=False,
-        inbrowser=False,
-        mcp_server=settings.mcp,
-        max_file_size=settings.upload_mb << 20,
+    return {
+        "theme": THEME,
+        "css": CSS,
+        "head": KEYS,
+        "footer_links": ["api"],
+        "enable_monitoring": False,
+        "run_history": False,
+        "share": False,
+        "inbrowser": False,
+        "mcp_server": settings.mcp,
+        "max_file_size": settings.upload_mb << 20,
         # Everything of the data folder but the cache, which gradio serves from.
-        blocked_paths=[str(path) for path in data.iterdir() if path.name != "cache"],
-        auth_dependency=access.identify,
-        app_kwargs={
+        "blocked_paths": [str(path) for path in settings.data.iterdir() if path.name != "cache"],
+        "auth_dependency": access.identify,
+        "app_kwargs": {
             "routes": access.routes(studio),
             "middleware": access.middleware(settings.host),
             "lifespan": lifespan,
             "docs_url": None,
             "redoc_url": None,
         },
-    )
+    }
+
+
+def serve(studio: Studio) -> None:
+    """Serves the page and works the queue until interrupted. Raises StudioError where the port is taken."""
+    settings = studio.settings
+    page = build(studio).queue(max_size=64, default_concurrency_limit=8, api_open=False)
+    try:
+        page.launch(server_name=settings.host, server_port=settings.port, **launch_options(studio))
+    except OSError as error:
+        raise StudioError(
+            f"The page cannot listen on {settings.host}:{settings.port}: something else does. "
+            "Set STUDIO_PORT to a free port.",
+            field="port",
+            allowed="a free port",
+        ) from error
