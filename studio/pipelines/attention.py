@@ -1,58 +1,60 @@
-"""Which ways to compute attention really work on this device: each is made to compute one, not only imported."""
+"""Which attention a base computes with, and which of those there are really load on this machine.
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
+`sdpa` is PyTorch's own and the default. `xformers` and diffusers' further backends (`flash`, `sage`, ...) are a choice
+in the settings. Backends whose kernels would come from the Hub are not offered: loading never goes to the network.
+"""
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
-from diffusers.models.attention_dispatch import attention_backend, dispatch_attention_fn
+from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
 
-Tensor = torch.Tensor
-# What a kernel that does not fit raises: not installed, built for another torch, another device, another shape.
-UNFIT = (ImportError, RuntimeError, NotImplementedError, ValueError, TypeError, AttributeError, AssertionError, OSError)
-FAR = 0.05  # half-precision kernels differ by less from exact attention over 64 tokens
+from studio.domain import Refused
 
-
-def _sdpa(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    query, key, value = (part.transpose(1, 2) for part in (query, key, value))
-    return torch.nn.functional.scaled_dot_product_attention(query, key, value).transpose(1, 2)
+ALLOWED = "sdpa, xformers (needs requirements-xformers.txt), or a backend of diffusers' that loads here (see doctor)"
+FAULTS = (ImportError, ValueError, RuntimeError, NotImplementedError, AttributeError, TypeError, OSError)
 
 
-def _xformers(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    # By name, since it is not installed unless asked for.
-    return import_module("xformers.ops").memory_efficient_attention(query, key, value)
-
-
-def _of_diffusers(name: str) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        with attention_backend(name):
-            return dispatch_attention_fn(query, key, value)
-
-    return attend
-
-
-BACKENDS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "sdpa": _sdpa,
-    "xformers": _xformers,
-    **{name: _of_diffusers(name) for name in ("flash", "sage", "_native_flash", "_native_cudnn")},
-}
-"""By the name that the setting `attention` knows them by. Those that would first be downloaded are left out."""
-
-
-def tried(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
-    """Of each backend why it cannot be used here; an empty text where it can."""
-    draw = torch.Generator("cpu").manual_seed(0)
-    parts = [
-        torch.randn(1, 64, 2, 64, generator=draw).to(device, dtype) for _ in range(3)
-    ]  # batch, tokens, heads, width
-    query, key, value = parts
-    exact = _sdpa(query.float(), key.float(), value.float())
-    found: dict[str, str] = {}
-    for name, attend in BACKENDS.items():
-        try:
-            with torch.inference_mode():
-                off = float((attend(query, key, value).float() - exact).abs().max())
-        except UNFIT as error:
-            found[name] = str(error).strip().partition("\n")[0][:160] or type(error).__name__
+def use(pipeline: Any, denoiser: torch.nn.Module, name: str) -> None:
+    """Sets the attention of a base's denoiser. Raises Refused where it cannot be used here or would do nothing."""
+    if name == "sdpa":
+        return
+    if name.endswith("_hub"):
+        raise _refused(name, "its kernels would be fetched from the Hub while loading")
+    takes_backends = any(hasattr(one, "_attention_backend") for one in _processors(denoiser))
+    try:
+        if takes_backends:
+            denoiser.set_attention_backend(name)  # type: ignore[operator]
+        elif name == "xformers":
+            pipeline.enable_xformers_memory_efficient_attention()
         else:
-            found[name] = "" if off < FAR else f"it computes something else (off by {off:.2g})"
+            # diffusers would take the name and go on as before.
+            raise _refused(name, f"{type(denoiser).__name__} takes sdpa or xformers alone")
+    except FAULTS as error:
+        raise _refused(name, str(error).strip().partition("\n")[0][:200]) from error
+
+
+def _refused(name: str, why: str) -> Refused:
+    return Refused(f"The attention {name} cannot be used here: {why}.", field="attention", allowed=ALLOWED)
+
+
+def _processors(denoiser: torch.nn.Module) -> list[object]:
+    return [module.processor for module in denoiser.modules() if hasattr(module, "processor")]
+
+
+def probe(device: torch.device) -> Mapping[str, str]:
+    """Every attention by name: empty where a small product really ran on the device, else why it did not."""
+    dtype = torch.float32 if device.type == "cpu" else torch.float16
+    query = torch.zeros(1, 16, 2, 64, device=device, dtype=dtype)  # pictures, places, heads, numbers
+    found: dict[str, str] = {}
+    for backend in AttentionBackendName:
+        name = "sdpa" if backend == AttentionBackendName.NATIVE else backend.value
+        if name.endswith("_hub"):
+            continue
+        try:
+            dispatch_attention_fn(query, query, query, backend=backend)
+            found[name] = ""
+        except FAULTS as error:
+            found[name] = (str(error).strip() or type(error).__name__).partition("\n")[0][:120]
     return found

@@ -14,7 +14,8 @@ from diffusers.utils import logging as diffusers_logging
 from diffusers.utils.outputs import BaseOutput
 from transformers.utils import logging as transformers_logging
 
-from studio.domain import BrokenWeights, OutOfMemory, Refused
+from studio.domain import BrokenWeights, OutOfMemory
+from studio.pipelines import attention
 from studio.pipelines.bases import Base
 from studio.pipelines.device import Device, Precision, is_out_of_memory
 from studio.pipelines.families import Pipe
@@ -81,7 +82,7 @@ def load(device: Device, base: Base) -> DiffusionPipeline:
     denoiser = getattr(pipeline, base.family.denoiser)
     if device.precision.networks != device.precision.latents:
         _bridge(denoiser, device.precision)
-    use_attention(pipeline, denoiser, device.settings.attention)
+    attention.use(pipeline, denoiser, device.settings.attention)
 
     # 3. Decoding picture by picture: less memory, and a picture's pixels do not hang on how many there are.
     pipeline.vae.enable_slicing()
@@ -186,27 +187,6 @@ def _bridge(network: torch.nn.Module, precision: Precision) -> None:
 
     network.register_forward_pre_hook(inwards, with_kwargs=True)
     network.register_forward_hook(outwards)
-
-
-def use_attention(pipeline: DiffusionPipeline, denoiser: Any, name: str) -> None:
-    """Sets the attention the settings ask for: `sdpa` (PyTorch's own), `xformers`, or a backend of diffusers' by name.
-
-    Raises Refused where it cannot be used here, saying why.
-    """
-    if name == "sdpa":
-        return
-    try:
-        if name == "xformers":
-            pipeline.enable_xformers_memory_efficient_attention()
-        else:
-            denoiser.set_attention_backend(name)
-    except (ImportError, ModuleNotFoundError, ValueError, RuntimeError, NotImplementedError, AttributeError) as error:
-        why = str(error).strip().partition("\n")[0][:200]
-        raise Refused(
-            f"The attention {name} cannot be used here: {why}",
-            field="attention",
-            allowed="sdpa, xformers (needs requirements-xformers.txt), or a backend that diffusers offers",
-        ) from error
 
 
 def revision_of(base: Base) -> str:
