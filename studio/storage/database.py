@@ -9,9 +9,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import BinaryIO
 
 from studio.domain import StorageFailed
-from studio.storage import faults, tables
+from studio.storage import faults, filelock, tables
 
 Tx = sqlite3.Connection
 """A connection inside a transaction: what every function of the storage and of the ledger takes first."""
@@ -81,6 +82,7 @@ class Database:
         """Closes the connections of all threads; none may be in use any more."""
         for connection in list(self._open):
             connection.close()
+            connection.turn.close()
         self._open.clear()
         self._local = threading.local()
 
@@ -104,7 +106,12 @@ class Database:
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that a WeakSet can hold, so that those of threads that ended go with them."""
+    """A connection that a WeakSet can hold, so that those of threads that ended go with them.
+
+    `turn` is a file beside the database whose lock says which of those who wait to write is next.
+    """
+
+    turn: BinaryIO
 
 
 def _connect(path: Path) -> _Connection:
@@ -114,19 +121,32 @@ def _connect(path: Path) -> _Connection:
         path, isolation_level=None, timeout=PATIENCE, check_same_thread=False, factory=_Connection
     )
     connection.row_factory = sqlite3.Row
+    connection.turn = _open_turn(path)
     _use_wal(connection)
     for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON", "recursive_triggers = ON"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
 
 
-def _begin_immediate(connection: sqlite3.Connection) -> None:
-    """Waits for the write lock by asking every few milliseconds.
+def _open_turn(path: Path) -> BinaryIO:
+    try:
+        return path.with_name(f"{path.name}-turn").open("a+b")
+    except OSError as error:
+        told = faults.of_os(error, path.parent)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _begin_immediate(connection: _Connection) -> None:
+    """Waits for the write lock, in turn: whoever wants it next holds the turn until it has it.
 
     SQLite's own waiting sleeps longer and longer, up to 100 ms, while whoever writes now takes the lock again and
-    again: of four busy writers one then waits for seconds, with the lock free hundreds of times meanwhile.
+    again: of four busy writers one then waited for hundreds of others' transactions; in turn it is for a few.
     """
     deadline = time.monotonic() + PATIENCE
+    while not (next_one := filelock.try_lock(connection.turn)) and time.monotonic() < deadline:
+        time.sleep(random.uniform(*LOOK_AGAIN))
     connection.execute("PRAGMA busy_timeout = 0")
     try:
         while True:
@@ -139,6 +159,8 @@ def _begin_immediate(connection: sqlite3.Connection) -> None:
             time.sleep(random.uniform(*LOOK_AGAIN))
     finally:
         connection.execute(f"PRAGMA busy_timeout = {int(1000 * PATIENCE)}")
+        if next_one:
+            filelock.unlock(connection.turn)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -6,12 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from studio.domain import Job, StorageFailed
-from studio.storage import faults
-
-if os.name == "nt":
-    import msvcrt
-else:
-    import fcntl
+from studio.storage import faults, filelock
 
 
 @dataclass(frozen=True)
@@ -94,9 +89,7 @@ class WorkLock:
             if told is None:
                 raise
             raise told from error
-        try:
-            _lock(file)
-        except OSError:
+        if not filelock.try_lock(file):
             file.close()
             return False
         self._file = file
@@ -104,7 +97,7 @@ class WorkLock:
 
     def release(self) -> None:
         if self._file is not None:
-            _unlock(self._file)
+            filelock.unlock(self._file)
             self._file.close()
             self._file = None
 
@@ -123,19 +116,3 @@ def fsync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _lock(file: BinaryIO) -> None:
-    if os.name == "nt":
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _unlock(file: BinaryIO) -> None:
-    if os.name == "nt":
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-    else:
-        fcntl.flock(file.fileno(), fcntl.LOCK_UN)

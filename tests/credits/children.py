@@ -63,6 +63,21 @@ def race(path: Path, accounts: list[str], barrier: Any, told: Path) -> None:
     database.close()
 
 
+def wait_in_turn(path: Path, account: str, times: int, barrier: Any, told: Path) -> None:
+    """Writes again and again, and tells for each time how many of the others' jobs came between asking and having."""
+    database, passed = Database(path), []
+    barrier.wait(120)
+    for _ in range(times):
+        with database.read() as tx:
+            asked = tx.execute("SELECT coalesce(max(seq), 0) FROM job").fetchone()[0]
+        job = hold_one(database, account, 1)
+        with database.read() as tx:
+            had = tx.execute("SELECT seq FROM job WHERE id = ?", (job,)).fetchone()["seq"]
+        passed.append(had - asked - 1)
+    told.write_text("\n".join(map(str, passed)))
+    database.close()
+
+
 def spend_until_killed(root: Path, ready: Path, seed: int) -> None:
     """A writer that submits, cancels and works the queue as fast as it is let."""
     draw = random.Random(seed)

@@ -24,6 +24,7 @@ from tests.credits.children import (
     resolve_one,
     run_into_a_full_disk,
     spend_until_killed,
+    wait_in_turn,
 )
 from tests.fakes import CLIENT, Bench, FakeRunner, open_bench
 from tests.processes import needs_fork, start, together
@@ -75,6 +76,19 @@ def test_the_last_credit_has_one_winner(bench: Bench, tmp_path: Path, processes:
     won = [account for file in told for account in file.read_text().splitlines()]
     assert sorted(won) == sorted(accounts)
     assert {bench.balance(account) for account in accounts} == {(1, 1)}
+
+
+@needs_fork
+def test_no_writer_is_passed_over_while_others_write_again_and_again(bench: Bench, tmp_path: Path) -> None:
+    accounts = [f"account {number}" for number in range(4)]
+    open_accounts(bench, accounts, 10_000)
+    told = [tmp_path / f"passed {number}" for number in range(4)]
+    barrier = multiprocessing.get_context("forkserver").Barrier(4)
+    together(wait_in_turn, [(bench.database.path, accounts[n], 25, barrier, told[n]) for n in range(4)])
+    passed = [int(line) for file in told for line in file.read_text().splitlines()]
+    assert len(passed) == 100
+    # Each of the three others may come first, some of them twice; with SQLite's own waiting it was up to 75.
+    assert max(passed) < 30
 
 
 @needs_fork
