@@ -14,6 +14,7 @@ from studio.settings import Settings
 
 RUNNERS: Mapping[str, str] = {
     "image": "studio.pipelines.text2image:Text2Image",
+    "upscale": "studio.pipelines.upscale:Upscale",
 }
 """Of each kind of job the `module:factory`; a factory is called with the device and the bases and gives the runner."""
 
