@@ -2,8 +2,7 @@
 
 import gc
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -95,15 +94,17 @@ class Device:
         free, total = self.memory()
         return f"{self.torch.type} has {total / GIB:.1f} GB, {free / GIB:.1f} GB of it free"
 
-    @contextmanager
-    def kernels(self) -> Iterator[None]:
-        """What drawing runs in: no gradients, and on the CPU kernels that treat every picture of a batch alike."""
-        with torch.inference_mode():
-            if self.torch.type == "cpu":
-                with SteadyKernels():
-                    yield
-            else:
-                yield
+    def steady(self, network: torch.nn.Module) -> None:
+        """Has a network treat every picture of a batch alike. On the CPU; elsewhere the last decimal may differ."""
+        if self.torch.type != "cpu":
+            return
+        forward = network.forward
+
+        def steadily(*args: Any, **kwargs: Any) -> Any:
+            with SteadyKernels():
+                return forward(*args, **kwargs)
+
+        network.forward = steadily
 
 
 def is_out_of_memory(error: BaseException) -> bool:

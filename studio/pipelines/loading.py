@@ -82,6 +82,7 @@ def load(device: Device, base: Base) -> DiffusionPipeline:
     denoiser = getattr(pipeline, base.family.denoiser)
     if device.precision.networks != device.precision.latents:
         _bridge(denoiser, device.precision)
+    device.steady(denoiser)
     attention.use(pipeline, denoiser, device.settings.attention)
 
     # 3. Decoding picture by picture: less memory, and a picture's pixels do not hang on how many there are.

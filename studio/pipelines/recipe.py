@@ -7,6 +7,7 @@ In a PNG these are text chunks: `parameters` as AUTOMATIC1111 writes it (so that
 
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,8 @@ XMP = (
     '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
 )
 OWN_KEY = "likeness"
-COMPRESSION = 4  # zlib's level: a tenth larger than the default 6, in half the time
+# Run lengths instead of zlib's search: measured on enlarged drawings, as small as its level 6 in a third of the time.
+COMPRESSION = {"compress_level": 4, "compress_type": zlib.Z_RLE}
 EXIF_IFD, USER_COMMENT = 0x8769, 0x9286
 
 
@@ -48,7 +50,7 @@ def save_png(image: Image.Image, path: Path, recipe: Mapping[str, Any]) -> None:
     info.add_text("parameters", parameters(recipe))
     info.add_itxt(OWN_KEY, json.dumps(recipe, ensure_ascii=False, sort_keys=True))
     info.add_itxt(XMP_KEY, XMP)
-    image.save(path, "PNG", pnginfo=info, compress_level=COMPRESSION)
+    image.save(path, "PNG", pnginfo=info, **COMPRESSION)
 
 
 def mark_png(image: Image.Image, path: Path, carried: Carried | None = None) -> None:
@@ -59,7 +61,7 @@ def mark_png(image: Image.Image, path: Path, carried: Carried | None = None) -> 
     if carried and carried.recipe:
         info.add_itxt(OWN_KEY, json.dumps(carried.recipe, ensure_ascii=False, sort_keys=True))
     info.add_itxt(XMP_KEY, XMP)
-    image.save(path, "PNG", pnginfo=info, compress_level=COMPRESSION)
+    image.save(path, "PNG", pnginfo=info, **COMPRESSION)
 
 
 def parameters(recipe: Mapping[str, Any]) -> str:

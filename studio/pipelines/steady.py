@@ -56,12 +56,11 @@ class SteadyKernels(TorchFunctionMode):
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """`F.linear`; the first of x's dimensions counts the pictures."""
-    if x.dim() < 2:
+    length = x.shape[-1]
+    few = x.dtype == torch.float32 and x.numel() < FEW_ROWS * length * x.shape[0]
+    if x.dim() < 2 or (not few and length < LONG_SUM.get(x.dtype, 0)):
         return F.linear(x, weight, bias)
-    rows = x.reshape(x.shape[0], -1, x.shape[-1])
-    few = x.dtype == torch.float32 and rows.shape[1] < FEW_ROWS
-    if not few and x.shape[-1] < LONG_SUM.get(x.dtype, 0):
-        return F.linear(x, weight, bias)
+    rows = x.reshape(x.shape[0], -1, length)
     return _products(rows, weight.t(), bias).reshape(*x.shape[:-1], weight.shape[0])
 
 
@@ -91,7 +90,7 @@ def curve(func: Callable[..., torch.Tensor], x: torch.Tensor, *args: Any, **kwar
     if x.dim() < 2 or not 1 < x.shape[0] <= MOST_PICTURES:
         return func(x, *args, **kwargs)
     threads = torch.get_num_threads() if x.numel() > GRAIN else 1
-    if threads <= 2 and x[0].numel() % (VECTOR * threads) == 0:  # every end falls between two vectors
+    if threads <= 2 and x.numel() // x.shape[0] % (VECTOR * threads) == 0:  # every end falls between two vectors
         return func(x, *args, **kwargs)
     return torch.stack([func(picture, *args, **kwargs) for picture in x])
 
