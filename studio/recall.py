@@ -46,7 +46,8 @@ def of_file(content: bytes, bases: Bases) -> Recalled:
 
 def of_recipe(recipe: Mapping[str, Any], bases: Bases) -> Recalled:
     """What one of the studio's own recipes tells. Nothing in it is taken on trust: it may come from any file."""
-    asked = recipe.get("asked") if isinstance(recipe.get("asked"), dict) else recipe
+    said = recipe.get("asked")
+    asked = said if isinstance(said, dict) else recipe
     base = recipe.get("base")
     size = recipe.get("asked_size")
     if not (isinstance(size, list) and len(size) == 2):
@@ -108,7 +109,8 @@ def _that_can_be_asked(told: Mapping[str, Any], bases: Bases) -> Recalled:
         lost.append("base")
         del fields["base"]
     known = there.get(base)
-    if "scheduler" in fields and known is not None and fields["scheduler"] not in known.family.schedulers:
+    allowed = known.family.schedulers if known else ()
+    if "scheduler" in fields and known is not None and fields["scheduler"] not in allowed:
         lost.append("scheduler")
         del fields["scheduler"]
     if "style" in fields and fields["style"] not in bases.styles:

@@ -47,20 +47,22 @@ class FakeRunner:
 
     def __call__(self, task: Task, report: Report, is_cancelled: IsCancelled) -> Iterator[Drawn]:
         self.asked.append(task)
-        seeds = task.request.seeds
-        for index in range(task.request.count):
+        wanted = task.request
+        assert isinstance(wanted, ImageRequest)
+        seeds = wanted.seeds
+        for index in range(wanted.count):
             if index in task.done:
                 continue
             self.before(index)
             for step in range(self.steps):
                 if is_cancelled():
                     return
-                report(Progress(step=index * self.steps + step, steps=task.request.count * self.steps))
+                report(Progress(step=index * self.steps + step, steps=wanted.count * self.steps))
                 time.sleep(self.pause)
             file = task.folder / f"{index}.png"
             file.write_bytes(content(task.job_id, index))
             self.drawn.append((task.job_id, index))
-            recipe = {"prompt": task.request.prompt, "seed": seeds[index]}
+            recipe = {"prompt": wanted.prompt, "seed": seeds[index]}
             yield Drawn(index=index, file=file, width=64, height=64, seed=seeds[index], recipe=recipe)
 
 

@@ -391,7 +391,7 @@ def test_a_bad_picture_to_start_from_is_one_sentence(
 def test_stopping_it_cancels_the_job_and_says_what_was_charged(
     shell: Shell, tmp_path: Path, number: signal.Signals
 ) -> None:
-    process = child(shell.settings, 0.2, "generate", "x", "--count", "8", "--out", str(tmp_path / "out"), "--json")
+    process = child(shell.settings, 1.0, "generate", "x", "--count", "8", "--out", str(tmp_path / "out"), "--json")
     deadline = time.monotonic() + 60
     while not list(shell.settings.data.glob("pictures/*/*.png")):
         assert time.monotonic() < deadline, "no picture came"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
 FOLDER = Path(__file__).resolve().parent.parent / "models" / "starter"
 MOST_BYTES = 60 * 1024**2

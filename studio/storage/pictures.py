@@ -5,6 +5,7 @@ import sqlite3
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from studio.domain import Drawn, Job, NotFound, Picture
 from studio.rules import canonical
@@ -62,7 +63,7 @@ def add(tx: Tx, folder: Path, job: Job, drawn: Drawn, *, now: int) -> bool:
 def searchable(recipe: Mapping[str, object]) -> str:
     """What a picture is found by: the prompt as it was asked, without upper case in any script."""
     asked = recipe.get("asked")
-    prompt = asked.get("prompt") if isinstance(asked, Mapping) else recipe.get("prompt")
+    prompt = cast(Mapping[str, object], asked if isinstance(asked, Mapping) else recipe).get("prompt")
     return str(prompt or "").casefold()
 
 

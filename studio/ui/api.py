@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
 
 from studio import answers
 from studio.domain import Refused, Size
@@ -106,7 +107,7 @@ def build(studio: Studio) -> None:
 
     endpoints: tuple[Callable[..., Any], ...] = (quote, generate, job, cancel, pictures, balance)
     for endpoint in endpoints:
-        gr.api(told(endpoint), api_name=endpoint.__name__)
+        api(told(endpoint), api_name=endpoint.__name__)  # pyright: ignore[reportArgumentType]
 
 
 def _linked(picture: Any) -> dict[str, object]:

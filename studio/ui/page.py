@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import gradio as gr
+from gradio import themes
 
 from studio import answers
 from studio.domain import StudioError
@@ -12,7 +13,7 @@ from studio.service import Studio
 from studio.ui import access, api, credits, gallery, jobs, playground, show
 from studio.ui.access import account_of
 
-THEME = gr.themes.Base(
+THEME = themes.Base(
     primary_hue="teal",
     neutral_hue="slate",
     radius_size="md",

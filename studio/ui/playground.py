@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from studio.domain import Job, Size, StudioError
 from studio.rules import MOST_COUNT, MOST_STEPS, SIZE_RULE, new_id
@@ -26,8 +27,8 @@ class Playground:
     """What other parts of the page wire to: events after which the balance has to be painted anew."""
 
     timer: gr.Timer
-    generate: gr.events.Dependency
-    cancel: gr.events.Dependency
+    generate: Dependency
+    cancel: Dependency
 
 
 def request_fields(*values: Any) -> dict[str, object]:

@@ -15,7 +15,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 from gradio_client import Client
 from PIL import Image
 
-from studio.domain import Drawn, StudioError, Task
+from studio.domain import Drawn, ImageRequest, StudioError, Task
 from studio.rules import new_id
 from studio.service import Studio
 from studio.settings import Settings
@@ -24,11 +24,13 @@ from studio.ui import page, playground
 
 def draw(task: Task, report: Any, is_cancelled: Any) -> Iterator[Drawn]:
     """Draws plain pictures at once."""
-    for index, seed in enumerate(task.request.seeds):
+    wanted = task.request
+    assert isinstance(wanted, ImageRequest)
+    for index, seed in enumerate(wanted.seeds):
         file = task.folder / f"{index}.png"
         Image.new("RGB", (64, 64), (index * 30, 90, 120)).save(file)
         yield Drawn(
-            index=index, file=file, width=64, height=64, seed=seed, recipe={"prompt": task.request.prompt, "steps": 4}
+            index=index, file=file, width=64, height=64, seed=seed, recipe={"prompt": wanted.prompt, "steps": 4}
         )
 
 
