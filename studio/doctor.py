@@ -147,7 +147,7 @@ def _device(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding(name="device", state="well", said=f"{device.figures()}; it computes in {device.precision}.")
 
-    tried = attention.tried(device.torch, device.precision.networks)
+    tried = attention.probe(device.torch)
     works = [name for name, reason in tried.items() if not reason]
     state: State = "well" if tried.get(settings.attention, "") == "" else "failed"
     said = f"{settings.attention} is set; working here: {', '.join(works)}."
