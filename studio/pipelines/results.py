@@ -7,9 +7,13 @@ digital source types (https://cv.iptc.org/newscodes/digitalsourcetype/).
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from studio.pipelines.picture_files import Array, Photo
+import cv2
+
+from studio.pipelines.picture_files import Array, Photo, eight_bits, read
+from studio.pipelines.png import mask_in
 from studio.pipelines.recipe import MARK, OWN_KEY, XMP, XMP_KEY
 from studio.pipelines.versions import versions
 
@@ -53,3 +57,15 @@ def texts_of(photo: Photo, result: Result, recipe: Mapping[str, Any]) -> dict[st
     texts = {OWN_KEY: json.dumps(recipe, ensure_ascii=False, sort_keys=True), XMP_KEY: XMP.replace(MARK, mark)}
     words = photo.carried.parameters
     return {"parameters": words, **texts} if words and len(words) <= MOST_RECIPE else texts
+
+
+def mask_png(path: Path) -> bytes | None:
+    """What was cut out on a picture, as a grey PNG: its transparency, or the mask that goes with its file. None where
+    it has neither. Raises Refused where it is no picture."""
+    if (kept := mask_in(path)) is not None:
+        return kept
+    alpha = read(path).alpha
+    if alpha is None:
+        return None
+    done, png = cv2.imencode(".png", eight_bits(alpha))
+    return png.tobytes() if done else None

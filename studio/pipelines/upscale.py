@@ -21,10 +21,10 @@ from studio.pipelines.photo_or_drawing import looks_drawn
 from studio.pipelines.picture_files import Array, Photo
 from studio.pipelines.results import GENERATED, Result
 from studio.pipelines.tones import keep_tones
+from studio.pipelines.tool_weights import DRAWING, PHOTO, check
 from studio.pipelines.weights import find
 from studio.tools import AUTO, SCALES
 
-PHOTO, DRAWING = "realesrgan-x4plus", "realesrgan-x4plus-anime"
 FREE_SHARE = 0.4  # of the free memory that a batch of tiles may take
 MOST_TILE = 1 << 20  # pixels of a tile: larger ones save little, and hold more of the picture back
 MOST_BATCH = 1 << 18  # pixels of a batch of several tiles: beyond that batches are no faster
@@ -54,11 +54,6 @@ class Upscaler:
     def __init__(self, device: Device, bases: Bases) -> None:
         self.device = device
         self.bases = bases
-
-    def check(self, model: str) -> None:
-        """Raises WeightsMissing where a network that `model` may mean is not on this machine."""
-        for name in (PHOTO, DRAWING) if model == AUTO else (model,):
-            find(self.bases.catalogue.weight(name), self.bases.folders, verify=False)
 
     def enlarged(self, picture: Array, *, scale: int, model: str = PHOTO, tick: Tick = lambda: None) -> Array:
         """The picture, (height, width, channels) of uint8 or uint16, `scale` (2 or 4) times larger each way.
@@ -181,13 +176,14 @@ class Upscale:
     """The runner of `upscale` jobs."""
 
     def __init__(self, device: Device, bases: Bases) -> None:
+        self.bases = bases
         self.upscaler = Upscaler(device, bases)
 
     def __call__(self, task: Task, report: Report, is_cancelled: IsCancelled) -> Iterator[Drawn]:
         """Yields each picture enlarged. Raises WeightsMissing and BrokenWeights, and what `each_picture` raises."""
         request = task.request
         assert isinstance(request, UpscaleRequest)
-        self.upscaler.check(request.model)
+        check(request, self.bases)
 
         def make(photo: Photo, advance: Advance) -> Result:
             model = request.model

@@ -102,9 +102,13 @@ def real_models(*names: str) -> Bases:
     return bases
 
 
-def task(folder: Path, request: Request, files: Iterable[Path], *, done: Iterable[int] = (), **more: Path) -> Task:
+def task(
+    folder: Path, request: Request, files: Iterable[Path], *, done: Iterable[int] = (), behind: Path | None = None
+) -> Task:
     folder.mkdir(exist_ok=True)
-    inputs = {upload_field(index): path for index, path in enumerate(files)} | more
+    inputs = {upload_field(index): path for index, path in enumerate(files)}
+    if behind is not None:
+        inputs["behind"] = behind
     return Task(job_id="job", request=request, folder=folder, done=frozenset(done), inputs=inputs)
 
 
