@@ -3,7 +3,7 @@
 import logging
 
 from studio.domain import StorageFailed
-from studio.storage import pictures
+from studio.storage import forgotten, pictures
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
 
@@ -24,8 +24,10 @@ def erase_deleted(database: Database, folder: DataFolder, *, now: int) -> int:
     for picture in due:
         try:
             with database.write() as tx:
-                pictures.erase(tx, folder.pictures, picture)
-            erased += 1
+                if pictures.erase(tx, folder.pictures, picture):
+                    # Before the commit: what is erased must be in the list, so that no backup brings it back.
+                    forgotten.append(folder.forgotten, "picture", picture.id, now=now)
+                    erased += 1
         except (OSError, StorageFailed):
             log.warning("picture %s could not be erased; it is tried again", picture.id, exc_info=True)
     return erased

@@ -1,12 +1,16 @@
 """Where things lie in the data folder, and the lock that says which process works its queue."""
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from studio.domain import Job, StorageFailed
 from studio.storage import faults, filelock
+
+FORGOTTEN_BY_RESTORE = ("uploads", "jobs", "small", "photos", "exports", "cache")
+OLD = "old-"  # before the name of what a restore has put aside
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,8 @@ class DataFolder:
         folder = cls(root)
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if folder.restored.exists():
+                folder._finish_alone()
             for part in (folder.pictures, folder.uploads, folder.jobs):
                 part.mkdir(exist_ok=True)
         except OSError as error:
@@ -33,6 +39,16 @@ class DataFolder:
     @property
     def database(self) -> Path:
         return self.root / "studio.db"
+
+    @property
+    def forgotten(self) -> Path:
+        """The list of what was deleted for good."""
+        return self.root / "forgotten.log"
+
+    @property
+    def restored(self) -> Path:
+        """A verified backup that takes the place of what is there; gone when it has."""
+        return self.root / "restore.ready"
 
     @property
     def lock(self) -> Path:
@@ -58,6 +74,41 @@ class DataFolder:
     def scratch(self, job_id: str) -> Path:
         """The job's own folder: what a runner writes before it is taken over. Gone when the job has ended."""
         return self.jobs / job_id
+
+    def finish_restore(self) -> None:
+        """Puts everything that a restore has made ready in its place, whatever of it was done before a crash.
+
+        Raises OSError. Only for who holds the work lock.
+        """
+        # 1. The database, with no log of the one before: SQLite would take it for its own.
+        if (self.restored / self.database.name).exists():
+            for end in ("-wal", "-shm", "-journal"):
+                (self.root / f"{self.database.name}{end}").unlink(missing_ok=True)
+            (self.restored / self.database.name).replace(self.database)
+
+        # 2. Whole folders and single files; what was there goes into the folder that is removed at the end.
+        for new in sorted(self.restored.iterdir()):
+            if not new.name.startswith(OLD):
+                if (self.root / new.name).is_dir():
+                    (self.root / new.name).rename(self.restored / f"{OLD}{new.name}")
+                new.replace(self.root / new.name)
+
+        # 3. What nothing in the restored database tells of.
+        for name in FORGOTTEN_BY_RESTORE:
+            if (self.root / name).exists():
+                (self.root / name).rename(self.restored / f"{OLD}{name}")
+        fsync_folder(self.root)
+        shutil.rmtree(self.restored)
+
+    def _finish_alone(self) -> None:
+        lock = WorkLock(self.lock)
+        if not lock.acquire():
+            raise StorageFailed(f"{self.root} is being restored from a backup: try again when that is done.")
+        try:
+            if self.restored.exists():
+                self.finish_restore()
+        finally:
+            lock.release()
 
     def preview(self, job: Job) -> Path | None:
         """The newest preview of a running job. It may be replaced or gone by the time it is read."""

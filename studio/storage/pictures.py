@@ -136,13 +136,14 @@ def deleted_before(tx: Tx, moment: int) -> list[Picture]:
     return [picture_of(row) for row in rows]
 
 
-def erase(tx: Tx, folder: Path, picture: Picture) -> None:
-    """Removes a deleted picture's row and file; one that was restored meanwhile stays. Raises OSError."""
+def erase(tx: Tx, folder: Path, picture: Picture) -> bool:
+    """Removes a deleted picture's row and file; False for one that was restored meanwhile. Raises OSError."""
     gone = tx.execute("DELETE FROM picture WHERE id = ? AND deleted_at IS NOT NULL", (picture.id,))
     if gone.rowcount == 1:
         # Before the commit: where it fails, the row is still there to try again by.
         (folder / picture.file).unlink(missing_ok=True)
         small_file(folder, picture).unlink(missing_ok=True)
+    return gone.rowcount == 1
 
 
 def small_file(folder: Path, picture: Picture) -> Path:
