@@ -1,10 +1,10 @@
-"""Puts the studio together and serves its page: settings, database, recovery, worker, page.
+"""Puts the studio together and serves its page: settings, database, page, and then the worker.
 
 Started by `python3 start.py`, by `python app.py` and by `python -m studio serve`.
 """
 
+import logging
 import os
-import signal
 import sys
 from importlib import import_module
 
@@ -13,25 +13,27 @@ from studio.service import Studio
 from studio.settings import Settings
 
 
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
 def main() -> int:
-    """Serves until it is stopped; the exit code."""
+    """Serves until it is stopped; returns the exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     try:
+        # 1. What is set, and what is remembered.
         settings = Settings.read(os.environ)
         studio = Studio.open(settings)
+        try:
+            # 2. The page. Gradio reads its own variables when it is imported, so it is imported only now.
+            access = import_module("studio.ui.access")
+            os.environ.update(access.gradio_environment(settings))
+            import_module("studio.ui.serve").serve(studio, say)
+        finally:
+            studio.close()
     except StudioError as error:
         print(error.message, file=sys.stderr)
         return 1
-    # Gradio reads these when it is imported, and keeps what is uploaded and shown in that folder.
-    os.environ["GRADIO_TEMP_DIR"] = str(settings.data / "cache")
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: the running job is put back
-    try:
-        import_module("studio.ui.page").serve(studio)
-    except StudioError as error:
-        print(error.message, file=sys.stderr)
-        return 1
-    finally:
-        studio.close()
     return 0
 
 

@@ -1,59 +1,139 @@
-"""Who asks, and what may be seen of files: identity comes from the server alone, files by id and to their owner."""
+"""Who asks, and what is let in: identity from the server's side alone, checks of host, origin and length."""
 
-from collections.abc import Callable
+import ipaddress
+import socket
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
-import fastapi
-import gradio as gr
-from fastapi.responses import FileResponse, Response
-from fastapi.routing import APIRoute
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from studio.domain import OWNER, NotFound, Refused
-from studio.service import Studio
+from studio.domain import OWNER
+from studio.settings import Settings
 
-LOCAL = ["127.0.0.1", "localhost", "[::1]"]
+BODY_MOST = 2 << 20  # bytes of a request that hands in no file: a form, a drawn mask
+UPLOADS = ("/gradio_api/upload", "/media/settings")  # where files come in, and are limited by the setting upload_mb
+CACHE = "cache"
+KEPT = (  # in the data folder, some of it only later
+    "studio.db", "studio.db-wal", "studio.db-shm", "studio.db-turn", "studio.toml", "prices.toml", "worker.lock",
+    "forgotten.log", "pictures", "small", "uploads", "jobs", "photos", "tunes", "exports",
+)  # fmt: skip
+SAFE = ("GET", "HEAD", "OPTIONS")
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "frame-ancestors 'self'",
+}
 
 
-def identify(request: fastapi.Request) -> str:
-    """The account behind a request. The page serves one person, the owner of the machine it runs on."""
-    del request
+def account_of(request: object) -> str:
+    """The account that a request acts for.
+
+    On one's own machine everybody who reaches the page is its owner. Never read from what the page sends: not from a
+    component's value, a `gr.State`, a session's hash or a path.
+    """
+    del request  # there is nothing in it yet that could say more
     return OWNER
 
 
-def account_of(request: gr.Request | None) -> str:
-    """The account that a handler acts for, as `identify` said. Raises NotFound where there is no request."""
-    if request is None or request.request is None:
-        raise NotFound("There is nobody to do this for.", field="account")
-    return identify(request.request)
+def host_names(settings: Settings) -> frozenset[str]:
+    """The names that this machine may be called by; addresses of numbers are always allowed."""
+    own = socket.gethostname().lower()
+    return frozenset({"localhost", own, f"{own}.local", settings.host.lower()})
 
 
-def middleware(host: str) -> list[Middleware]:
-    """Refuses requests for other host names, so that no foreign web page reaches the studio through DNS tricks."""
-    if host in ("0.0.0.0", "::"):  # the owner opened it to his network, under names that are not known here
-        return []
-    return [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL, host])]
+def blocked_paths(settings: Settings) -> list[str]:
+    """What is never to be given out by path: all of the data folder but the cache, which uploads pass through."""
+    there = {path.name for path in settings.data.iterdir()} if settings.data.is_dir() else set[str]()
+    return [str(settings.data / name) for name in sorted((there | set(KEPT)) - {CACHE})]
 
 
-def routes(studio: Studio) -> list[APIRoute]:
-    """Pictures and previews by id. What is not yours does not exist: 404."""
+def cache_folder(settings: Settings) -> Path:
+    """Where Gradio keeps what is uploaded to the page, until it is taken over or a day old."""
+    return settings.data / CACHE
 
-    def answer(find: Callable[[], Path | None], cache: str) -> Response:
-        try:
-            path = find()
-        except (NotFound, Refused):
-            path = None
-        if path is None or not path.is_file():
-            return Response(status_code=404)
-        return FileResponse(path, headers={"Cache-Control": cache, "X-Content-Type-Options": "nosniff"})
 
-    def picture(picture_id: str, request: fastapi.Request) -> Response:
-        return answer(lambda: studio.picture_file(identify(request), picture_id), "private, max-age=3600")
+def gradio_environment(settings: Settings) -> Mapping[str, str]:
+    """What must be in the environment before gradio is imported."""
+    return {
+        "GRADIO_TEMP_DIR": str(cache_folder(settings)),
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_ALLOWED_PATHS": "",  # whoever has set it for another program does not open this one's folders
+    }
 
-    def preview(job_id: str, request: fastapi.Request) -> Response:
-        return answer(lambda: studio.preview(identify(request), job_id), "no-store")
 
-    named: list[tuple[str, Any]] = [("/media/{picture_id}.png", picture), ("/preview/{job_id}", preview)]
-    return [APIRoute(path, endpoint, include_in_schema=False) for path, endpoint in named]
+class Guard:
+    """Stands before everything that is served.
+
+    - `Host` must be this machine, so that no foreign name can be pointed at it (DNS rebinding).
+    - What changes something must come from the page itself: `Origin`, where a browser sends it, is this host.
+    - A body has at most `BODY_MOST` bytes, a file `upload_mb`.
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], upload_bytes: int) -> None:
+        self.app = app
+        self.hosts = hosts
+        self.upload_bytes = upload_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+
+        # 1. The host.
+        host = headers.get("host", "")
+        if not is_served(host, self.hosts):
+            await PlainTextResponse("This address is not served here.", 400)(scope, receive, send)
+            return
+
+        # 2. The origin.
+        origin = headers.get("origin")
+        foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        if scope["method"] not in SAFE and (foreign or headers.get("sec-fetch-site") == "cross-site"):
+            await PlainTextResponse("Only the studio's own page may ask for this.", 403)(scope, receive, send)
+            return
+
+        # 3. The length, as it is said and as it comes.
+        most = self.upload_bytes if scope["path"].startswith(UPLOADS) else BODY_MOST
+        said = headers.get("content-length", "0")
+        if not said.isdecimal() or int(said) > most:
+            await PlainTextResponse(f"At most {most} bytes are allowed here.", 413)(scope, receive, send)
+            return
+        come = 0
+
+        async def counted() -> Message:
+            nonlocal come
+            message = await receive()
+            come += len(message.get("body", b""))
+            if come > most:
+                return {"type": "http.disconnect"}
+            return message
+
+        # 4. What every answer says.
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    answer.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, counted, with_headers)
+
+
+def is_served(host: str, names: frozenset[str]) -> bool:
+    """Whether a `Host` header may be answered: an address of numbers, or one of the names; the port does not matter."""
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return False
+    if name is None or set(host) & set("@/?#\\"):
+        return False
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name.removesuffix(".") in names
+    return True

@@ -1,56 +1,209 @@
-"""The Gallery tab: everything made, newest first, a page at a time."""
+"""The Gallery tab: everything that was made, newest first; filtered, marked, deleted and brought back, downloaded."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
-from studio.domain import Picture
-from studio.service import Studio
-from studio.ui import show
-from studio.ui.access import account_of
-from studio.ui.errors import told
+from studio.domain import NotFound
+from studio.ui import views
+from studio.ui.html import button, el, html, icon, join
+from studio.ui.visit import Visit, ids_of
+from studio.ui.words import Words, t
 
-PAGE = 24
-EMPTY = "No pictures yet. What you make in the Playground is kept here."
-
-
-def page_of(studio: Studio, account: str, before: str | None) -> tuple[list[Picture], str | None]:
-    """A page of pictures, and from where the next one goes on (None: there is none)."""
-    found = studio.pictures(account, limit=PAGE + 1, before=before)
-    return found[:PAGE], found[PAGE - 1].id if len(found) > PAGE else None
+PER_PAGE = 48
+ALL = ""
 
 
-def build(studio: Studio, tab: gr.Tab) -> None:
-    """Lays the tab out and wires it. Pages turned to are remembered as the ids they start before."""
-    grid = gr.HTML(elem_id="gallery")
-    turned = gr.State([None])  # where each page up to the shown one starts
-    with gr.Row():
-        newer = gr.Button("Newer", interactive=False, elem_id="newer")
-        older = gr.Button("Older", interactive=False, elem_id="older")
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """The tab's components. `place` says which page is shown: `before:ID`, `after:ID`, or nothing for the newest."""
 
-    def shown(starts: list[str | None], request: gr.Request) -> tuple[Any, ...]:
-        pictures, following = page_of(studio, account_of(request), starts[-1])
-        return (
-            show.pictures(pictures, EMPTY),
-            starts,
-            gr.Button(interactive=len(starts) > 1),
-            gr.Button(interactive=following is not None),
+    text: gr.Textbox
+    kind: gr.Dropdown
+    base: gr.Dropdown
+    style: gr.Dropdown
+    favourites: gr.Checkbox
+    place: gr.Textbox
+    grid: gr.HTML
+
+    def asked(self) -> list[Any]:
+        """What `shown` takes."""
+        return [self.text, self.kind, self.base, self.style, self.favourites, self.place]
+
+
+def laid_out() -> Gallery:
+    with gr.Row(elem_id="filters"):
+        text = gr.Textbox(
+            "", label=t("gallery.text"), placeholder=t("gallery.text_hint"), scale=3, min_width=180, elem_id="find"
+        )
+        kind = gr.Dropdown([(t("gallery.all"), ALL)], value=ALL, label=t("gallery.kind"), min_width=120)
+        base = gr.Dropdown([(t("gallery.all"), ALL)], value=ALL, label=t("gallery.base"), min_width=120)
+        style = gr.Dropdown([(t("gallery.all"), ALL)], value=ALL, label=t("gallery.style"), min_width=120)
+        favourites = gr.Checkbox(False, label=t("gallery.favourites"), min_width=120, elem_id="only-favourites")
+    grid = html("gallery")
+    place = gr.Textbox("", visible="hidden", show_label=False, container=False)
+    return Gallery(text=text, kind=kind, base=base, style=style, favourites=favourites, place=place, grid=grid)
+
+
+def shown(visit: Visit, text: str, kind: str, base: str, style: str, favourites: bool, place: str) -> Markup:
+    """The page of the gallery at this place, with the way to the next ones."""
+    words = visit.words
+    way, _, id = str(place or "").partition(":")
+    given: dict[str, Any] = {
+        "text": str(text or "")[:200],
+        "kind": kind or None,
+        "base": base or None,
+        "style": style or None,
+        "favourites": bool(favourites),
+    }
+    try:
+        page = visit.studio.gallery(
+            visit.account,
+            **given,
+            limit=PER_PAGE,
+            before=id if way == "before" else None,
+            after=id if way == "after" else None,
+        )
+    except NotFound:  # erased meanwhile: from the beginning again
+        page = visit.studio.gallery(visit.account, **given, limit=PER_PAGE)
+    if not page.pictures:
+        if any(given.values()):
+            return views.empty(words, "gallery.nothing", "picture")
+        action = button(words("gallery.go"), data_tab="playground", class_="quiet")
+        return views.empty(words, "gallery.empty", "picture", action)
+    grid = views.pictures(words, page.pictures, list_id="shelf", actions=False)
+    return join(_picked(words), grid, _pager(words, page))
+
+
+def _picked(words: Words) -> Markup:
+    """What can be done with the selected pictures; the page's script shows it and fills in how many they are."""
+
+    def act(key: str, drawn: str, do: str, **more: object) -> Markup:
+        return button(words(key), icon_name=drawn, data_picked=do, class_="quiet", **more)
+
+    return el(
+        "div",
+        el("span", "", class_="count", data_one=words("picked.one"), data_many=words("picked.many"), role="status"),
+        act("picked.star", "star", "star"),
+        act("picked.zip", "download", "zip"),
+        act("picked.bin", "trash", "bin"),
+        act("picked.all", "check", "all"),
+        act("picked.none", "close", "none"),
+        class_="picked",
+        id="picked",
+        hidden=True,
+    )
+
+
+def _pager(words: Words, page: Any) -> Markup:
+    first, last = page.pictures[0].id, page.pictures[-1].id
+    said = words(
+        "gallery.position",
+        first=words.number(page.first + 1),
+        last=words.number(page.first + len(page.pictures)),
+        total=words.number(page.total),
+    )
+
+    def way(key: str, place: str, drawn: str | None, off: bool) -> Markup:
+        return button(
+            words(key), icon_name=drawn, show_label=drawn is None, data_do="turn", data_place=place, disabled=off
         )
 
-    @told
-    def first(request: gr.Request) -> tuple[Any, ...]:
-        return shown([None], request)
+    return el(
+        "nav",
+        way("gallery.newest", "", None, page.first == 0),
+        way("gallery.newer", f"after:{first}", "left", page.first == 0),
+        el("span", said, role="status"),
+        way("gallery.older", f"before:{last}", "right", page.is_last),
+        way("gallery.oldest", "after:", None, page.is_last),
+        class_="pager",
+        aria_label=words("gallery.pages"),
+    )
 
-    @told
-    def forth(starts: list[str | None], request: gr.Request) -> tuple[Any, ...]:
-        _, following = page_of(studio, account_of(request), starts[-1])
-        return shown([*starts, following] if following else starts, request)
 
-    @told
-    def back(starts: list[str | None], request: gr.Request) -> tuple[Any, ...]:
-        return shown(starts[:-1] or [None], request)
+def choices(visit: Visit) -> tuple[Any, Any, Any]:
+    """What there is to filter by: kinds, bases, styles."""
+    words, found = visit.words, visit.studio.gallery_choices(visit.account)
+    titles = {one.id: one.title for one in visit.studio.styles()}
+    every = (words("gallery.all"), ALL)
+    return (
+        gr.update(choices=[every, *((words(f"kind.{one}"), one) for one in found.kinds)]),
+        gr.update(choices=[every, *((one, one) for one in found.bases)]),
+        gr.update(choices=[every, *((titles.get(one, one), one) for one in found.styles)]),
+    )
 
-    outputs = [grid, turned, newer, older]
-    tab.select(first, None, outputs, show_progress="hidden", api_visibility="private")
-    older.click(forth, turned, outputs, show_progress="hidden", api_visibility="private")
-    newer.click(back, turned, outputs, show_progress="hidden", api_visibility="private")
+
+def place_of(visit: Visit, data: Mapping[str, object]) -> str:
+    """The page that was turned to."""
+    del visit
+    place = data.get("place")
+    return place if isinstance(place, str) and len(place) < 60 else ""
+
+
+# --- marking, deleting, bringing back --------------------------------------------------------------------------------
+
+
+def star(visit: Visit, data: Mapping[str, object]) -> Markup:
+    """Marks pictures as favourites, or takes the mark away, and says so."""
+    ids, on = ids_of(data), bool(data.get("on"))
+    visit.studio.mark_favourites(visit.account, ids, favourite=on)
+    return _notice(visit.words.count("notice.starred" if on else "notice.unstarred", len(ids)))
+
+
+def bin(visit: Visit, data: Mapping[str, object]) -> Markup:
+    """Deletes pictures, and offers to bring them back."""
+    ids = ids_of(data)
+    visit.studio.delete_pictures(visit.account, ids)
+    undo = button(visit.words("notice.undo"), data_do="unbin", data_ids=",".join(ids), class_="quiet")
+    return _notice(visit.words.count("notice.deleted", len(ids)), undo)
+
+
+def unbin(visit: Visit, data: Mapping[str, object]) -> Markup:
+    """Brings deleted pictures back."""
+    ids = ids_of(data)
+    visit.studio.restore_pictures(visit.account, ids)
+    return _notice(visit.words.count("notice.restored", len(ids)))
+
+
+def _notice(text: str, action: Markup | None = None) -> Markup:
+    return el("p", el("span", text), action, class_="notice", role="status")
+
+
+def viewer(visit: Visit) -> Markup:
+    """The window that a picture opens in; the page's script fills it."""
+    words = visit.words
+
+    def act(do: str, drawn: str) -> Markup:
+        return button(words(f"picture.{do}"), icon_name=drawn, data_do=do, data_ids="", class_="quiet")
+
+    head = el(
+        "header",
+        button(words("viewer.previous"), icon_name="left", show_label=False, data_go="-1"),
+        button(words("viewer.next"), icon_name="right", show_label=False, data_go="1"),
+        el("span", class_="grow"),
+        button(words("viewer.close"), icon_name="close", show_label=False, data_close=True),
+    )
+    side = el(
+        "div",
+        el("dl", class_="recipe"),
+        el(
+            "div",
+            act("reuse", "again"),
+            act("vary", "vary"),
+            act("seed", "seed"),
+            act("star", "star"),
+            el("a", icon("download"), el("span", words("picture.download")), download=True, class_="quiet download"),
+            button(words("picture.copy"), icon_name="copy", data_copy=words("picture.copied"), class_="quiet"),
+            act("bin", "trash"),
+            class_="acts",
+        ),
+        class_="side",
+    )
+    picture = el("figure", el("img", alt="", src=""))
+    said = el("div", class_="told-here")  # what lies outside of an open dialog cannot be clicked
+    return el(
+        "dialog", head, el("div", picture, side, class_="body"), said, id="viewer", aria_label=words("viewer.title")
+    )

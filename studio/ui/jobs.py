@@ -1,34 +1,85 @@
-"""The Jobs tab: what runs, waits and ended."""
+"""The Jobs tab: what runs, what waits, what has ended, and what to do where something failed."""
+
+from datetime import UTC, datetime
 
 import gradio as gr
+from markupsafe import Markup
 
-from studio.service import Studio
-from studio.ui import show
-from studio.ui.access import account_of
-from studio.ui.errors import told
+from studio.domain import ImageRequest, Job
+from studio.ui import views
+from studio.ui.html import button, el, html, join
+from studio.ui.visit import Visit
 
-SHOWN = 50
+MOST_ENDED = 40  # ended jobs that are shown
 
 
-def build(studio: Studio, tab: gr.Tab) -> None:
-    """Lays the tab out and wires it; it repaints itself every two seconds while something runs."""
-    listing = gr.HTML(elem_id="jobs")
-    stop = gr.Button("Cancel all that wait or run", variant="stop", interactive=False)
-    timer = gr.Timer(2, active=False)
+def laid_out() -> gr.HTML:
+    return html("jobs")
 
-    def paint(request: gr.Request) -> tuple[str, gr.Button, gr.Timer]:
-        account = account_of(request)
-        live = bool(studio.active_jobs(account))
-        return show.jobs(studio.jobs(account, limit=SHOWN)), gr.Button(interactive=live), gr.Timer(active=live)
 
-    @told
-    def on_stop(request: gr.Request) -> tuple[str, gr.Button, gr.Timer]:
-        account = account_of(request)
-        for job in reversed(studio.active_jobs(account)):  # the waiting ones first, so that none starts meanwhile
-            studio.cancel(account, job.id)
-        return paint(request)
+def shown(visit: Visit) -> Markup:
+    """Running and waiting jobs in the order of the queue, then what has ended, newest first."""
+    words = visit.words
+    active = visit.studio.active_jobs(visit.account)
+    ended = [job for job in visit.studio.jobs(visit.account, limit=MOST_ENDED + len(active)) if job.ended]
+    if not active and not ended:
+        action = button(words("gallery.go"), data_tab="playground", class_="quiet")
+        return views.empty(words, "jobs.empty", "clock", action)
+    parts: list[Markup] = []
+    if active:
+        parts.append(el("h2", words("jobs.active", n=len(active))))
+        parts.append(el("ol", *(_active(visit, job, place) for place, job in enumerate(active)), class_="joblist"))
+    else:
+        parts.append(el("p", words("jobs.none_active"), class_="hint"))
+    if ended:
+        parts += [el("h2", words("jobs.ended")), el("ol", *(_ended(visit, job) for job in ended), class_="joblist")]
+    return join(*parts)
 
-    outputs = [listing, stop, timer]
-    tab.select(paint, None, outputs, queue=False, show_progress="hidden", api_visibility="private")
-    timer.tick(paint, None, outputs, queue=False, show_progress="hidden", api_visibility="private")
-    stop.click(on_stop, None, outputs, show_progress="hidden", api_visibility="private")
+
+def _active(visit: Visit, job: Job, place: int) -> Markup:
+    words = visit.words
+    return el(
+        "li",
+        el("div", views.state(words, job), el("span", views.title_of(words, job), class_="title"), class_="line"),
+        views.bar(words, job),
+        el(
+            "div",
+            el("span", views.progress(words, job, place), class_="said"),
+            el("span", views.price(words, job), class_="hint"),
+            el("span", class_="grow"),
+            _look(visit, job),
+            views.cancel(words, job),
+            class_="line",
+        ),
+        data_job=job.id,
+    )
+
+
+def _ended(visit: Visit, job: Job) -> Markup:
+    words = visit.words
+    at = datetime.fromtimestamp(job.ended_at or job.created_at, UTC)
+    again = None
+    if isinstance(job.request, ImageRequest):
+        again = button(words("job.settings"), icon_name="again", data_do="reuse_job", data_job=job.id, class_="quiet")
+    return el(
+        "li",
+        el("div", views.state(words, job), el("span", views.title_of(words, job), class_="title"), class_="line"),
+        views.outcome(words, job),
+        el(
+            "div",
+            # The page's script writes the time as the reader's own clock has it.
+            el("time", f"{at:%Y-%m-%d %H:%M} UTC", datetime=at.isoformat(), class_="hint"),
+            el("span", views.price(words, job), class_="hint"),
+            el("span", words("job.delivered", n=job.delivered, of=job.request.pictures), class_="hint"),
+            el("span", words.seconds(job.seconds), class_="hint"),
+            el("span", class_="grow"),
+            _look(visit, job) if job.delivered else None,
+            again,
+            class_="line",
+        ),
+        data_job=job.id,
+    )
+
+
+def _look(visit: Visit, job: Job) -> Markup:
+    return button(visit.words("job.look"), icon_name="picture", data_do="look", data_job=job.id, class_="quiet")

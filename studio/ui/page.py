@@ -1,120 +1,265 @@
-"""The page as a whole: its tabs, its look, and how it is served."""
+"""The page as a whole: its tabs, what happens when something is clicked, and what is looked at again and again."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import hashlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
-from gradio import themes
+from markupsafe import Markup
 
-from studio import answers
-from studio.domain import StudioError
 from studio.service import Studio
-from studio.ui import access, api, credits, gallery, jobs, playground, show
-from studio.ui.access import account_of
+from studio.ui import api, credits, gallery, jobs, playground, topbar
+from studio.ui.form import NAMES
+from studio.ui.gallery import Gallery
+from studio.ui.html import html
+from studio.ui.playground import Playground
+from studio.ui.visit import Visit, answering, hearing
+from studio.ui.words import t
 
-THEME = themes.Base(
-    primary_hue="teal",
-    neutral_hue="slate",
-    radius_size="md",
-    spacing_size="sm",
-    # Names of fonts that systems have: nothing is fetched from elsewhere.
-    font=["Inter", "ui-sans-serif", "system-ui", "sans-serif"],
-    font_mono=["ui-monospace", "monospace"],
-)
-CSS = """
-.grid {display:grid; grid-template-columns:repeat(auto-fill,minmax(190px,1fr)); gap:12px}
-.grid figure {margin:0} .grid img {width:100%; height:auto; border-radius:8px; display:block}
-.grid figcaption {display:flex; justify-content:space-between; gap:8px; font-size:13px; padding:4px 0}
-.grid dl {margin:4px 0} .grid dt {opacity:.75; font-size:12px} .grid dd {margin:0 0 4px; overflow-wrap:anywhere}
-.hint {opacity:.8; padding:8px 0} .error {color:#b3261e; font-weight:600} .dark .error {color:#ffb4ab}
-.warning {font-style:italic} .preview {width:256px; max-width:100%; border-radius:8px; image-rendering:pixelated}
-progress {width:100%; height:10px; accent-color:#0f766e}
-.table {overflow-x:auto} .table table {width:100%; border-collapse:collapse}
-.table th, .table td {text-align:left; padding:4px 10px; border-bottom:1px solid rgba(128,128,128,.3)}
-.balances {text-align:right}
-"""
-KEYS = """<script>
-document.addEventListener('keydown', event => {
-  if (!(event.ctrlKey || event.metaKey) || event.key !== 'Enter') return;
-  const button = document.getElementById('generate');
-  if (button && !button.disabled && button.offsetParent) { button.click(); event.preventDefault(); }
-}, true);
-</script>"""
+BUSY, IDLE = 1.0, 5.0  # seconds between two looks at the jobs: while one of them runs, and while none does
+TABS = ("playground", "gallery", "jobs", "credits")
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+QUEUED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # may be refused with a message
+# What the page's own script tells the handlers; each name is an event of the `ears` component.
+HEARD = ("reuse", "vary", "seed", "reuse_job", "restore", "star", "bin", "unbin", "halt", "look", "turn")
+EARS = f"window.likeness.listen(trigger, {list(HEARD)})"
 
 
 def build(studio: Studio) -> gr.Blocks:
     """The page's layout, wired to the studio."""
-    with gr.Blocks(title="Likeness", fill_width=True, delete_cache=(3600, 86400)) as page:
-        with gr.Row():
-            gr.Markdown("# Likeness")
-            balances = gr.HTML(elem_id="balances")
-        with gr.Tabs():
-            with gr.Tab("Playground", id="playground"):
-                made = playground.build(studio, page)
-            with gr.Tab("Gallery", id="gallery") as tab:
-                gallery.build(studio, tab)
-            with gr.Tab("Jobs", id="jobs") as tab:
-                jobs.build(studio, tab)
-            with gr.Tab("Credits", id="credits") as tab:
-                credits.build(studio, tab)
-        api.build(studio)
+    with gr.Blocks(title="Likeness", fill_width=True, delete_cache=(3600, 86400), analytics_enabled=False) as page:
+        top = html("topbar")
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab(t("tab.playground"), id="playground", elem_id="tab-playground") as tab_playground:
+                play = playground.laid_out(studio)
+            with gr.Tab(t("tab.gallery"), id="gallery", elem_id="tab-gallery") as tab_gallery:
+                shelf = gallery.laid_out()
+            with gr.Tab(t("tab.jobs"), id="jobs", elem_id="tab-jobs") as tab_jobs:
+                job_list = jobs.laid_out()
+            with gr.Tab(t("tab.credits"), id="credits", elem_id="tab-credits") as tab_credits:
+                account = credits.laid_out()
+        notice = html("notice")
+        viewer = html("viewer-place")
+        ears = html("ears", js_on_load=EARS)
+        want = gr.Textbox("", visible="hidden", show_label=False, container=False)
+        seen = gr.State({})
+        timer = gr.Timer(BUSY)
+        api.add(studio)
 
-        def paint(request: gr.Request) -> str:
-            trouble = studio.trouble
-            banner = f'<p class="error" role="alert">{trouble.message}</p>' if trouble else ""
-            return show.balances(answers.of_balances(studio.balances(account_of(request)))) + banner
+        def on(handler: Callable[..., Any]) -> Callable[..., Any]:
+            return answering(studio, handler)
 
-        for event in (page.load, made.timer.tick, made.generate.then, made.cancel.then):
-            event(paint, None, balances, queue=False, show_progress="hidden", api_visibility="private")
-        page.load(None, None, None, js="() => { document.body.dataset.ready = '1' }", api_visibility="private")
+        watched = [top, play.stage, shelf.grid, job_list, account, timer, seen]
+        _wire_opening(page, on, play, shelf, watched, viewer, want, tabs)
+        timer.tick(on(looked), [play.focus, seen, *shelf.asked()], watched, trigger_mode="once", **QUIET)
+        _wire_form(on, play)
+        _wire_making(on, play, shelf, seen, watched)
+        _wire_gallery(on, shelf)
+        _wire_ears(studio, ears, play, shelf, seen, watched, notice, tabs)
+        for name, tab in zip(TABS, (tab_playground, tab_gallery, tab_jobs, tab_credits), strict=True):
+            tab.select(None, None, None, js=f"() => window.likeness.opened('{name}')", api_visibility="private")
+        tab_gallery.select(on(gallery.choices), None, [shelf.kind, shelf.base, shelf.style], **QUIET)
     return page
 
 
-def launch_options(studio: Studio) -> dict[str, Any]:
-    """What `launch` is given besides where to listen. The worker starts and stops with the server."""
-    settings = studio.settings
-
-    @asynccontextmanager
-    async def lifespan(app: Any) -> AsyncIterator[None]:
-        studio.start()
-        yield
-        studio.stop()
-
-    return {
-        "theme": THEME,
-        "css": CSS,
-        "head": KEYS,
-        "footer_links": ["api"],
-        "enable_monitoring": False,
-        "run_history": False,
-        "share": False,
-        "inbrowser": False,
-        "mcp_server": settings.mcp,
-        "max_file_size": settings.upload_mb << 20,
-        # Everything of the data folder but the cache, which gradio serves from.
-        "blocked_paths": [str(path) for path in settings.data.iterdir() if path.name != "cache"],
-        "auth_dependency": access.identify,
-        "app_kwargs": {
-            "routes": access.routes(studio),
-            "middleware": access.middleware(settings.host),
-            "lifespan": lifespan,
-            "docs_url": None,
-            "redoc_url": None,
-        },
-    }
+# --- looking again and again -----------------------------------------------------------------------------------------
 
 
-def serve(studio: Studio) -> None:
-    """Serves the page and works the queue until interrupted. Raises StudioError where the port is taken."""
-    settings = studio.settings
-    page = build(studio).queue(max_size=64, default_concurrency_limit=8, api_open=False)
-    try:
-        page.launch(server_name=settings.host, server_port=settings.port, **launch_options(studio))
-    except OSError as error:
-        raise StudioError(
-            f"The page cannot listen on {settings.host}:{settings.port}: something else does. "
-            "Set STUDIO_PORT to a free port.",
-            field="port",
-            allowed="a free port",
-        ) from error
+def looked(visit: Visit, focus: str, seen: Any, *asked: Any) -> list[Any]:
+    """Everything that may have changed by itself: bar, stage, gallery, jobs, credits, timer, and what was seen now.
+
+    What has not changed since it was last seen is left alone, so that a page at rest moves nothing.
+    """
+    before: Mapping[str, Any] = seen if isinstance(seen, dict) else {}
+    active = visit.studio.active_jobs(visit.account)
+    newest_job = visit.studio.jobs(visit.account, limit=1)
+    newest_picture = visit.studio.pictures(visit.account, limit=1)
+    moved = [(one.id, one.state, one.step, one.delivered, one.cancel_requested, one.seconds_left) for one in active]
+    # Lists that are long are only put together where something has moved.
+    mark = str((moved, [(one.id, one.state) for one in newest_job]))
+    newest = newest_picture[0].id if newest_picture else ""
+    now: dict[str, Any] = {"mark": mark, "newest": newest, "pace": BUSY if active else IDLE}
+    top, stage = topbar.shown(visit), playground.stage(visit, focus)
+    now["top"], now["stage"] = _print(top), _print(stage)
+    jobs_moved = mark != before.get("mark")
+    first_page = not asked or not asked[-1]
+    return [
+        top if now["top"] != before.get("top") else gr.skip(),
+        stage if now["stage"] != before.get("stage") else gr.skip(),
+        gallery.shown(visit, *asked) if asked and first_page and newest != before.get("newest") else gr.skip(),
+        jobs.shown(visit) if jobs_moved else gr.skip(),
+        credits.shown(visit) if jobs_moved else gr.skip(),
+        gr.Timer(now["pace"]) if now["pace"] != before.get("pace") else gr.skip(),
+        now,
+    ]
+
+
+def _print(markup: Markup) -> str:
+    return hashlib.blake2b(markup.encode(), digest_size=8).hexdigest()
+
+
+def _wire_opening(
+    page: gr.Blocks,
+    on: Callable[..., Any],
+    play: Playground,
+    shelf: Gallery,
+    watched: list[Any],
+    viewer: gr.HTML,
+    want: gr.Textbox,
+    tabs: gr.Tabs,
+) -> None:
+    """What is filled in when the page opens: what the browser looked at last, the tab that its address names."""
+
+    def opened(visit: Visit, focus: str, *asked: Any) -> list[Any]:
+        pieces = [gallery.viewer(visit), playground.painter(visit), playground.restore_from(visit)]
+        return [*looked(visit, focus, {}, *asked), *pieces, focus]
+
+    def price(visit: Visit, *priced: Any) -> Any:
+        return playground.label(visit, *priced)
+
+    page.load(
+        on(opened),
+        [play.focus, *shelf.asked()],
+        [*watched, viewer, play.form.painter, play.restore_from, play.focus],
+        js="(focus, ...asked) => [window.likeness.focus(), ...asked]",
+        **QUIET,
+    ).then(None, None, None, js="() => window.likeness.ready()", api_visibility="private")
+    page.load(on(price), _priced(play), play.generate, **QUIET)
+    page.load(on(gallery.choices), None, [shelf.kind, shelf.base, shelf.style], **QUIET)
+    page.load(
+        lambda tab: gr.Tabs(selected=tab) if tab in TABS else gr.skip(),
+        want,
+        tabs,
+        js="() => window.likeness.wanted()",
+        **QUIET,
+    )
+
+
+# --- the Playground --------------------------------------------------------------------------------------------------
+
+
+def _priced(play: Playground) -> list[Any]:
+    form = play.form
+    return [form.size, form.landscape, form.width, form.height, form.count, form.steps, form.super_resolution]
+
+
+def _wire_form(on: Callable[..., Any], play: Playground) -> None:
+    """The price that follows the sliders, and the fields that follow base and size."""
+    form, priced = play.form, _priced(play)
+    changes = [one.change for one in priced]
+    gr.on(changes, on(playground.label), priced, play.generate, trigger_mode="always_last", **QUIET)
+    form.size.input(
+        on(playground.size_chosen), form.size, [form.landscape, form.width, form.height], **QUIET
+    )  # fmt: skip
+
+    form.random.input(None, form.random, form.seed, js="on => ({__type__: 'update', visible: !on})", **QUIET)
+
+    def base_chosen(visit: Visit, base: str) -> list[Any]:
+        return _in_order(playground.base_chosen(visit, base))
+
+    form.base.input(on(base_chosen), form.base, form.all(), **QUIET)
+    play.focus.change(None, play.focus, None, js="id => window.likeness.look(id)", api_visibility="private")
+
+
+def _in_order(updates: Mapping[str, Any]) -> list[Any]:
+    return [updates.get(name, gr.skip()) for name in NAMES]
+
+
+def _wire_making(on: Callable[..., Any], play: Playground, shelf: Gallery, seen: gr.State, watched: list[Any]) -> None:
+    """A click on Generate: checked field by field, queued, and then looked at."""
+    play.generate.click(
+        on(playground.generate),
+        [play.ticket, *play.form.all()],
+        [play.focus, play.refused, play.stage],
+        js="(ticket, ...form) => [window.likeness.ticket(), ...form]",
+        validator=on(playground.checked),
+        trigger_mode="once",
+        **QUEUED,
+    ).success(None, None, None, js="() => window.likeness.asked()", api_visibility="private").then(
+        on(looked), [play.focus, seen, *shelf.asked()], watched, **QUIET
+    )
+
+
+# --- the Gallery -----------------------------------------------------------------------------------------------------
+
+
+def _wire_gallery(on: Callable[..., Any], shelf: Gallery) -> None:
+    """Filters begin at the newest page again."""
+
+    def filtered(visit: Visit, *asked: Any) -> tuple[str, Markup]:
+        return "", gallery.shown(visit, *asked[:-1], "")
+
+    changes = [shelf.text.input, shelf.kind.input, shelf.base.input, shelf.style.input, shelf.favourites.input]
+    gr.on(
+        changes, on(filtered), shelf.asked(), [shelf.place, shelf.grid], trigger_mode="always_last", **QUIET
+    )  # fmt: skip
+
+
+# --- what the page's script tells ------------------------------------------------------------------------------------
+
+
+def _wire_ears(
+    studio: Studio,
+    ears: gr.HTML,
+    play: Playground,
+    shelf: Gallery,
+    seen: gr.State,
+    watched: list[Any],
+    notice: gr.HTML,
+    tabs: gr.Tabs,
+) -> None:
+    # 1. What goes into the form.
+    for name in ("reuse", "vary", "seed", "reuse_job", "restore"):
+        ears_event = getattr(ears, name)
+        ears_event(
+            hearing(studio, _into_form(getattr(playground, name))),
+            None,
+            [*play.form.all(), notice, tabs],
+            **QUEUED,
+        ).success(None, None, None, js="() => window.likeness.filled()", api_visibility="private")
+
+    # 2. What changes pictures: said, and shown wherever they stand.
+    for name in ("star", "bin", "unbin"):
+        getattr(ears, name)(
+            hearing(studio, _on_pictures(getattr(gallery, name))),
+            [play.focus, *shelf.asked()],
+            [notice, play.stage, shelf.grid],
+            **QUEUED,
+        )
+
+    # 3. Jobs: cancelled, or looked at in the Playground.
+    def halted(visit: Visit, data: Mapping[str, object], focus: str, before: Any, *asked: Any) -> list[Any]:
+        playground.halt(visit, data)
+        return looked(visit, focus, before, *asked)
+
+    def chosen(visit: Visit, data: Mapping[str, object]) -> tuple[Any, Any, Any]:
+        job = playground.focused(visit, data.get("job"))
+        return job.id if job else "", playground.stage(visit, job.id if job else ""), gr.Tabs(selected="playground")
+
+    ears.halt(hearing(studio, halted), [play.focus, seen, *shelf.asked()], watched, **QUEUED)
+    ears.look(hearing(studio, chosen), None, [play.focus, play.stage, tabs], **QUEUED)
+
+    # 4. Pages of the gallery.
+    def turned(visit: Visit, data: Mapping[str, object], *asked: Any) -> tuple[str, Markup]:
+        place = gallery.place_of(visit, data)
+        return place, gallery.shown(visit, *asked[:-1], place)
+
+    ears.turn(hearing(studio, turned), shelf.asked(), [shelf.place, shelf.grid], **QUEUED).then(
+        None, None, None, js="() => window.likeness.turned()", api_visibility="private"
+    )
+
+
+def _into_form(handler: Callable[..., tuple[dict[str, Any], Markup]]) -> Callable[..., list[Any]]:
+    def run(visit: Visit, data: Mapping[str, object]) -> list[Any]:
+        updates, said = handler(visit, data)
+        return [*_in_order(updates), said, gr.Tabs(selected="playground")]
+
+    return run
+
+
+def _on_pictures(handler: Callable[..., Markup]) -> Callable[..., list[Any]]:
+    def run(visit: Visit, data: Mapping[str, object], focus: str, *asked: Any) -> list[Any]:
+        said = handler(visit, data)
+        return [said, playground.stage(visit, focus), gallery.shown(visit, *asked)]
+
+    return run

@@ -1,0 +1,184 @@
+"""What the page's pictures are served by: each by its id, one's own alone; what is not one's own is not there."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from studio.domain import NotFound, Picture, Refused, StudioError
+from studio.service import Studio
+from studio.ui.recipe import pairs, parameters
+from studio.ui.visit import MOST_IDS, Visit, visit_of
+
+LASTING = {"Cache-Control": "private, max-age=3600"}
+PASSING = {"Cache-Control": "no-store"}
+COLUMNS = ("file", "prompt", "negative", "style", "base", "steps", "scheduler", "guidance", "seed", "width", "height")
+
+
+def routes(studio: Studio) -> list[APIRoute]:
+    """The routes, all below `media/`."""
+
+    def answer(visit_handler: Any) -> Any:
+        def endpoint(request: Request) -> Response:
+            visit = visit_of(studio, request)
+            try:
+                return visit_handler(visit, request)
+            except (NotFound, Refused) as error:
+                # A wrong id and somebody else's are told alike.
+                return JSONResponse(error.to_json(), 404 if request.method == "GET" else 400)
+            except StudioError as error:
+                return JSONResponse(error.to_json(), 503)
+
+        return endpoint
+
+    async def settings(request: Request) -> Response:
+        content = await request.body()
+        visit = visit_of(studio, request)
+        try:
+            found = await run_in_threadpool(visit.studio.recall_file, content)
+        except StudioError as error:
+            return JSONResponse({"error": visit.words.sentence(error)}, 400)
+        return JSONResponse({"fields": dict(found.fields), "lost": list(found.lost)})
+
+    async def archive(request: Request) -> Response:
+        form = await request.form(max_files=0, max_fields=1)
+        ids = [one for one in str(form.get("ids", "")).split(",") if one]
+        visit = visit_of(studio, request)
+        try:
+            found = await run_in_threadpool(_pictures, visit, ids)
+        except StudioError as error:
+            return JSONResponse(error.to_json(), 404 if isinstance(error, NotFound) else 400)
+        headers = {**PASSING, "Content-Disposition": 'attachment; filename="likeness.zip"'}
+        return StreamingResponse(zipped(visit, found), media_type="application/zip", headers=headers)
+
+    return [
+        APIRoute("/media/pictures/{id}.png", answer(whole), methods=["GET", "HEAD"]),
+        APIRoute("/media/pictures/{id}/small", answer(small), methods=["GET", "HEAD"]),
+        APIRoute("/media/pictures/{id}/about", answer(about), methods=["GET"]),
+        APIRoute("/media/jobs/{id}/preview", answer(preview), methods=["GET"]),
+        APIRoute("/media/settings", settings, methods=["POST"]),
+        APIRoute("/media/zip", archive, methods=["POST"]),
+    ]
+
+
+def whole(visit: Visit, request: Request) -> Response:
+    """The PNG itself, with its recipe and mark; as a download where `?download` is asked for."""
+    picture = visit.studio.picture(visit.account, request.path_params["id"])
+    path = _there(visit.studio.picture_file(visit.account, picture.id))
+    kind = "attachment" if "download" in request.query_params else "inline"
+    return FileResponse(
+        path, media_type="image/png", headers=LASTING, filename=name(picture), content_disposition_type=kind
+    )
+
+
+def small(visit: Visit, request: Request) -> Response:
+    path = visit.studio.small_picture(visit.account, request.path_params["id"])
+    return FileResponse(_there(path), media_type="image/webp", headers=LASTING)
+
+
+def about(visit: Visit, request: Request) -> Response:
+    """What the viewer shows beside a picture: its recipe by names, and as AUTOMATIC1111 writes it."""
+    picture = visit.studio.picture(visit.account, request.path_params["id"])
+    body = {
+        "id": picture.id,
+        "favourite": picture.favourite,
+        "width": picture.width,
+        "height": picture.height,
+        "pairs": pairs(visit.words, picture),
+        "parameters": parameters(picture),
+    }
+    return JSONResponse(body, headers=PASSING)
+
+
+def preview(visit: Visit, request: Request) -> Response:
+    """The newest preview of a running job."""
+    path = visit.studio.preview(visit.account, request.path_params["id"])
+    if path is None:
+        raise NotFound("There is no preview.", field="id")
+    try:
+        # Read here and now: the runner may put the next one in its place while this one is sent.
+        content = path.read_bytes()
+    except OSError as error:
+        raise NotFound("There is no preview.", field="id") from error
+    kind = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
+    return Response(content, media_type=kind, headers=PASSING)
+
+
+def name(picture: Picture) -> str:
+    """What a picture's file is called outside of the studio: `likeness-1234-0a1b2c3d.png`."""
+    seed = "" if picture.seed is None else f"-{picture.seed}"
+    return f"likeness{seed}-{picture.id[:8]}.png"
+
+
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise NotFound("There is no such picture.", field="id")
+    return path
+
+
+# --- several at once -------------------------------------------------------------------------------------------------
+
+
+def _pictures(visit: Visit, ids: list[str]) -> list[tuple[Picture, Path]]:
+    if not 1 <= len(ids) <= MOST_IDS:
+        raise Refused(f"ids must name 1 to {MOST_IDS} pictures.", field="ids", allowed=f"1 to {MOST_IDS}")
+    studio, account = visit.studio, visit.account
+    return [(studio.picture(account, id), _there(studio.picture_file(account, id))) for id in dict.fromkeys(ids)]
+
+
+def zipped(visit: Visit, found: list[tuple[Picture, Path]]) -> Iterator[bytes]:
+    """A ZIP of pictures and a CSV of their recipes, piece by piece: nothing of it is left on the disk."""
+    pipe = _Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
+        for picture, path in found:
+            if path.is_file():  # deleted for good while the first were sent: the others still come
+                archive.write(path, name(picture))
+                yield pipe.taken()
+        archive.writestr("recipes.csv", recipes([picture for picture, _ in found]))
+    yield pipe.taken()
+
+
+def recipes(pictures: list[Picture]) -> str:
+    """One line a picture, for a spreadsheet."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for picture in pictures:
+        recipe = picture.recipe
+        asked = recipe.get("asked")
+        told = {**recipe, **(asked if isinstance(asked, dict) else {})}
+        told |= {"file": name(picture), "base": picture.base, "style": picture.style}
+        told |= {"seed": picture.seed, "width": picture.width, "height": picture.height}
+        writer.writerow([_cell(told.get(column)) for column in COLUMNS])
+    return out.getvalue()
+
+
+def _cell(value: object) -> str:
+    """A text that begins as a formula does is kept from being one."""
+    words = "" if value is None else str(value)
+    return f"'{words}" if isinstance(value, str) and words.startswith(("=", "+", "-", "@", "\t", "\r")) else words
+
+
+class _Pipe(io.RawIOBase):
+    """What ZipFile writes to, and what was written since last asked."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, part: Any) -> int:
+        self._parts.append(bytes(part))
+        return len(part)
+
+    def taken(self) -> bytes:
+        whole, self._parts = b"".join(self._parts), []
+        return whole

@@ -1,0 +1,202 @@
+"""How jobs and pictures look, wherever on the page they stand."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from studio import answers
+from studio.domain import ImageRequest, Job, Picture
+from studio.ui.html import button, el, icon, join
+from studio.ui.words import Words
+
+EXCERPT = 90  # characters of a prompt where there is room for a line
+
+
+def prompt_of(picture: Picture) -> str:
+    """The prompt as it was asked."""
+    asked = picture.recipe.get("asked")
+    told = asked if isinstance(asked, dict) else picture.recipe
+    return str(told.get("prompt") or "")
+
+
+def excerpt(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= EXCERPT else f"{line[: EXCERPT - 1]}…"
+
+
+def title_of(words: Words, job: Job) -> str:
+    """What a job is called in a list."""
+    if isinstance(job.request, ImageRequest):
+        return excerpt(job.request.prompt)
+    return words(f"kind.{job.request.kind}")
+
+
+# --- pictures --------------------------------------------------------------------------------------------------------
+
+
+def pictures(words: Words, shown: Sequence[Picture], *, list_id: str, actions: bool) -> Markup:
+    """A grid of pictures. `actions`: what can be done with each stands below it; else it is done in the viewer."""
+    cells = [_cell(words, picture, actions) for picture in shown]
+    return el("ul", *cells, class_="pics", id=list_id, data_grid=True)
+
+
+def _cell(words: Words, picture: Picture, actions: bool) -> Markup:
+    words_of = excerpt(prompt_of(picture)) or words(f"kind.{picture.kind}")
+    drawn = el(
+        "img",
+        src=f"media/pictures/{picture.id}/small",
+        alt=words_of,
+        width=picture.width,
+        height=picture.height,
+        loading="lazy",
+        decoding="async",
+    )
+    opened = el(
+        "button",
+        drawn,
+        type="button",
+        class_="open",
+        data_view=picture.id,
+        aria_label=words("picture.open", prompt=words_of),
+    )
+    pick = el(
+        "label",
+        el("input", type="checkbox", data_pick=picture.id, aria_label=words("picture.select", prompt=words_of)),
+        icon("check"),
+        class_="pick",
+    )
+    return el(
+        "li",
+        opened,
+        _star(words, picture),
+        None if actions else pick,
+        _actions(words, picture) if actions else None,
+        class_="pic",
+        data_id=picture.id,
+    )
+
+
+def _star(words: Words, picture: Picture) -> Markup:
+    return button(
+        words("picture.unstar" if picture.favourite else "picture.star"),
+        icon_name="star",
+        show_label=False,
+        class_="star on" if picture.favourite else "star",
+        data_do="star",
+        data_ids=picture.id,
+        data_on="" if picture.favourite else "1",
+        aria_pressed="true" if picture.favourite else "false",
+    )
+
+
+def _actions(words: Words, picture: Picture) -> Markup:
+    def act(do: str, drawn: str, **more: object) -> Markup:
+        label = words(f"picture.{do}")
+        return button(label, icon_name=drawn, show_label=False, data_do=do, data_ids=picture.id, **more)
+
+    return el(
+        "div",
+        _seed(words, picture),
+        act("reuse", "again"),
+        act("vary", "vary") if picture.kind == ImageRequest.kind else None,
+        el(
+            "a",
+            icon("download"),
+            href=f"media/pictures/{picture.id}.png?download",
+            download=True,
+            aria_label=words("picture.download"),
+            title=words("picture.download"),
+        ),
+        act("bin", "trash"),
+        class_="acts",
+    )
+
+
+def _seed(words: Words, picture: Picture) -> Markup | None:
+    if picture.seed is None:
+        return None
+    said = words("picture.seed_is", seed=picture.seed)
+    return button(said, data_do="seed", data_ids=picture.id, class_="seed", title=words("picture.seed"))
+
+
+def empty(words: Words, key: str, drawn: str, action: Markup | None = None) -> Markup:
+    """What stands where there is nothing yet: what will be here, and the way to it."""
+    return el(
+        "div", icon(drawn), el("h2", words(f"{key}.title")), el("p", words(f"{key}.text")), action, class_="empty"
+    )
+
+
+# --- jobs ------------------------------------------------------------------------------------------------------------
+
+
+def percent(job: Job) -> int:
+    """How far a job is: its steps while it runs, what was delivered at its end."""
+    if job.ended:
+        return 100 * job.delivered // max(job.request.pictures, 1)
+    return min(99, 100 * job.step // job.steps) if job.steps else 0
+
+
+def bar(words: Words, job: Job) -> Markup:
+    done = percent(job)
+    return el(
+        "div",
+        el("div", style=f"width:{done}%", class_="fill"),
+        class_="bar",
+        role="progressbar",
+        aria_valuenow=done,
+        aria_valuemin=0,
+        aria_valuemax=100,
+        aria_label=words("job.progress"),
+    )
+
+
+def state(words: Words, job: Job) -> Markup:
+    """The job's state as a label; one that was asked to stop says so until it has."""
+    key = "stopping" if job.cancel_requested and not job.ended else job.state
+    return el("span", words(f"state.{key}"), class_=f"state {key}")
+
+
+def price(words: Words, job: Job) -> str:
+    """What it has cost, or what is held for it."""
+    cost = answers.charged(job) if job.ended else {charge.kind: charge.amount for charge in job.charges}
+    said = ", ".join(words.count(f"credit.{kind}", amount) for kind, amount in cost.items())
+    return said if job.ended else words("job.held", price=said)
+
+
+def progress(words: Words, job: Job, place: int) -> str:
+    """`Step 12 of 50 · about 8 s left`, or where in the queue it waits."""
+    if job.state == "queued":
+        return words("job.next") if place == 0 else words.count("job.waits", place)
+    parts = [words("job.percent", n=percent(job))] if job.steps else [words("job.loading")]
+    if job.delivered:
+        parts.append(words("job.delivered", n=job.delivered, of=job.request.pictures))
+    if job.seconds_left is not None:
+        parts.append(words("job.left", time=words.seconds(job.seconds_left)))
+    return " · ".join(parts)
+
+
+def cancel(words: Words, job: Job) -> Markup | None:
+    if job.ended or job.cancel_requested:
+        return None
+    return button(words("job.cancel"), icon_name="close", data_do="halt", data_job=job.id, class_="quiet")
+
+
+def outcome(words: Words, job: Job) -> Markup:
+    """What an ended job came to, what it warned of, and what to do where it failed."""
+    parts: list[Markup] = []
+    if job.state == "failed":
+        advice = f"advice.{job.error_field}"
+        parts.append(
+            el(
+                "p",
+                job.error or "",
+                f" {words('error.allowed', allowed=job.error_allowed)}" if job.error_allowed else None,
+                f" {words(advice)}" if words.has(advice) else None,
+                class_="fault",
+                role="alert",
+            )
+        )
+    elif job.state == "cancelled":
+        parts.append(el("p", words("job.was_cancelled", n=job.delivered, of=job.request.pictures), class_="hint"))
+    parts += [el("p", warning, class_="warn") for warning in job.warnings]
+    return join(*parts)

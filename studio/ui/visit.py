@@ -1,0 +1,95 @@
+"""A visit: who asks, in which language, of which studio; and how Gradio comes to call the handlers with one."""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from studio.domain import Refused, StudioError
+from studio.service import Studio
+from studio.ui.access import account_of
+from studio.ui.words import Words, language_of
+
+MOST_IDS = 500  # pictures that one click may be about
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """What every handler gets first."""
+
+    studio: Studio
+    account: str
+    words: Words
+
+
+def visit_of(studio: Studio, request: Any) -> Visit:
+    """The visit of a request, Gradio's or FastAPI's: who asks is the server's word, the language the browser's."""
+    return Visit(
+        studio=studio,
+        account=account_of(request),
+        words=Words(language_of(request.headers.get("accept-language", ""))),
+    )
+
+
+Handler = Callable[..., Any]
+
+
+def answering(studio: Studio, handler: Handler) -> Handler:
+    """`handler(visit, *values)` as Gradio calls it. A `StudioError` becomes a message; anything else is logged, and
+    the message says under which id."""
+
+    def answer(request: gr.Request, *values: Any) -> Any:
+        visit = visit_of(studio, request)
+        with told(visit):
+            return handler(visit, *values)
+
+    answer.__name__ = handler.__name__
+    return answer
+
+
+def hearing(studio: Studio, handler: Handler) -> Handler:
+    """`handler(visit, data, *values)`, where `data` is what the page's script sent along; nothing in it is trusted."""
+
+    def hear(request: gr.Request, event: gr.EventData, *values: Any) -> Any:
+        visit = visit_of(studio, request)
+        data = getattr(event, "_data", None)
+        with told(visit):
+            return handler(visit, data if isinstance(data, dict) else {}, *values)
+
+    hear.__name__ = handler.__name__
+    return hear
+
+
+@contextmanager
+def told(visit: Visit) -> Iterator[None]:
+    """Turns what is raised inside into what is shown. The event must be queued: others show no text."""
+    try:
+        yield
+    except StudioError as error:
+        raise gr.Error(visit.words.sentence(error), print_exception=False) from error
+    except Exception as error:
+        log_id = secrets.token_hex(4)
+        log.exception("a handler broke (log id %s)", log_id)
+        raise gr.Error(visit.words("error.broken", id=log_id), print_exception=False) from error
+
+
+def text_of(data: Mapping[str, object], field: str) -> str:
+    """A short text that the page's script sent. Raises Refused."""
+    value = data.get(field)
+    if not isinstance(value, str) or len(value) > 200:
+        raise Refused(f"{field} must be a text.", field=field, allowed="1 to 200 characters")
+    return value
+
+
+def ids_of(data: Mapping[str, object]) -> list[str]:
+    """The ids that the page's script sent. Raises Refused."""
+    ids = data.get("ids")
+    if not isinstance(ids, list) or not 1 <= len(ids) <= MOST_IDS or not all(isinstance(one, str) for one in ids):
+        raise Refused(f"ids must be a list of 1 to {MOST_IDS} ids.", field="ids", allowed=f"1 to {MOST_IDS} ids")
+    return ids

@@ -1,0 +1,39 @@
+"""A page in a process of its own that draws with the artist: `python -m tests.ui.serving DATA PAUSE`."""
+
+import json
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from studio.service import Studio
+from studio.settings import Settings
+from tests.ui.artist import Artist
+
+
+def a_base(models: Path) -> None:
+    """A folder that is told for the starter model by its index; its weights are not looked at."""
+    (models / "starter").mkdir(parents=True, exist_ok=True)
+    index = {"_class_name": "StableDiffusionPipeline"}
+    (models / "starter" / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main(data: Path, pause: float) -> None:
+    a_base(data.parent / "models")
+    settings = Settings(
+        data=data, models=data.parent / "models", port=int(os.environ.get("STUDIO_PORT", "0")), upload_mb=2
+    )
+    studio = Studio.open(settings, {"HF_HUB_CACHE": str(data.parent / "hub")}, runners={"image": Artist(pause=pause)})
+    os.environ.update(import_module("studio.ui.access").gradio_environment(settings))
+    try:
+        import_module("studio.ui.serve").serve(studio, say)
+    finally:
+        studio.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), float(sys.argv[2]))
