@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio import forgetting, quoting
-from studio.credits import book, ledger, pricing, subscriptions, verify
+from studio.counter import Counter
+from studio.credits import book, ledger, pricing, verify
 from studio.credits.plans import HOUSE
 from studio.credits.price_list import PriceList
 from studio.domain import (
@@ -28,8 +29,7 @@ from studio.jobs import Jobs
 from studio.jobs import Runners as AnyRunners
 from studio.models import BaseInfo, Models
 from studio.pipelines import Runners
-from studio.rules import job_id as checked_id
-from studio.rules import name, new_id, shown
+from studio.rules import name, shown
 from studio.settings import Settings
 from studio.storage import faults, job_store, pictures
 from studio.storage import gallery as shelf
@@ -79,6 +79,7 @@ class Studio:
             queue_limit=settings.queue_limit,
         )
         self._worker = Worker(self._jobs)
+        self.counter = Counter(database=database, prices=prices, clock=clock)
 
     @classmethod
     def open(
@@ -112,6 +113,7 @@ class Studio:
 
     def start(self) -> None:
         """Works the queue in a thread of its own from now on: the page does, commands do not."""
+        self.counter.sweep()
         forgetting.erase_deleted(self._database, self._folder, now=self._clock())
         self._worker.start()
 
@@ -330,32 +332,30 @@ class Studio:
         """Makes the account, with empty balances, unless it is there. Raises Refused."""
         name("account", account)
         try:
-            self.balances(account)
+            with self._database.read() as tx:
+                book.balances(tx, account)
         except NotFound:
             with self._database.write() as tx:
                 ledger.open_account(tx, account, plan=plan, now=self._clock())
 
     def balances(self, account: str) -> dict[CreditKind, book.Balance]:
-        """The balance of each kind of credit: posted, held, available. Raises NotFound."""
-        with self._database.read() as tx:
-            return book.balances(tx, account)
+        """The balance of each kind of credit as of now: posted, held, available. Raises NotFound."""
+        return self.counter.balances(account)
 
     def plan(self, account: str) -> str | None:
-        """The name of the account's plan, if it has one. Raises NotFound."""
-        with self._database.read() as tx:
-            return subscriptions.standing_of(tx, account, now=self._clock()).plan
+        """The name of the account's plan, if it has one; `counter.plan` tells all about it. Raises NotFound."""
+        return self.counter.plan(account).name
 
     def history(self, account: str, *, limit: int = 100, before: int | None = None) -> list[book.Entry]:
         """A page of the account book, newest first; the next page is what comes `before` the last one's seq."""
-        self.balances(account)
-        with self._database.read() as tx:
-            return book.history(tx, account, limit=limit, before=before)
+        return self.counter.history(account, limit=limit, before=before)
 
     def grant(self, account: str, kind: CreditKind, amount: int, *, reason: str, key: str | None = None) -> None:
-        """Gives credits that never expire; the same `key` is the same grant. Raises Refused, NotFound, Conflict."""
-        key = f"owner:{checked_id(key) if key else new_id()}"
-        with self._database.write() as tx:
-            ledger.grant(tx, account, kind, amount, key=key, source="owner", reason=reason, now=self._clock())
+        """Gives credits that never expire; the same `key` is the same grant. Raises Refused, NotFound, Conflict.
+
+        Only for the owner to call.
+        """
+        self.counter.grant(OWNER, account, kind, amount, reason=reason, key=key)
 
     def verify(self) -> list[str]:
         """What is wrong with the account book, a sentence each; empty where nothing is."""

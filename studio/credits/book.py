@@ -2,6 +2,7 @@
 
 import hashlib
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +44,24 @@ class Entry:
     at: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """An account with its plan as it was noted last, and its balances."""
+
+    id: str
+    plan: str | None
+    created_at: int
+    balances: Mapping[CreditKind, Balance]
+
+
+def accounts(tx: Tx) -> list[Account]:
+    """Every account, the newest first."""
+    return [
+        Account(id=row["id"], plan=row["plan"], created_at=row["created_at"], balances=balances(tx, row["id"]))
+        for row in tx.execute("SELECT id, plan, created_at FROM account ORDER BY created_at DESC, id").fetchall()
+    ]
+
+
 def balances(tx: Tx, account: str) -> dict[CreditKind, Balance]:
     """The balance of each kind. Raises NotFound."""
     rows = tx.execute("SELECT kind, posted, held FROM balance WHERE account = ?", (account,)).fetchall()
@@ -52,13 +71,49 @@ def balances(tx: Tx, account: str) -> dict[CreditKind, Balance]:
     return {kind: found[kind] for kind in CREDIT_KINDS}
 
 
-def history(tx: Tx, account: str, *, limit: int = 100, before: int | None = None) -> list[Entry]:
-    """A page of the account's entries, newest first; the next page is what comes `before` the last one's seq."""
+def history(
+    tx: Tx,
+    account: str,
+    *,
+    limit: int = 100,
+    before: int | None = None,
+    kind: CreditKind | None = None,
+    phase: Phase | None = None,
+) -> list[Entry]:
+    """A page of the account's entries, newest first, of one kind or phase alone where it is given.
+
+    The next page is what comes `before` the last one's seq.
+    """
     rows = tx.execute(
-        "SELECT * FROM entry WHERE account = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-        (account, NEWEST if before is None else before, limit),
+        """
+        SELECT * FROM entry
+        WHERE account = :account AND seq < :before
+            AND (:kind IS NULL OR kind = :kind) AND (:phase IS NULL OR phase = :phase)
+        ORDER BY seq DESC LIMIT :limit
+        """,
+        {
+            "account": account,
+            "before": NEWEST if before is None else before,
+            "kind": kind,
+            "phase": phase,
+            "limit": limit,
+        },
     )
     return [entry(row) for row in rows]
+
+
+def spent(tx: Tx, account: str, *, since: int) -> dict[CreditKind, dict[str, int]]:
+    """Credits captured since a moment, by kind and day (`2026-09-01`, UTC); days without any are left out."""
+    found: dict[CreditKind, dict[str, int]] = {kind: {} for kind in CREDIT_KINDS}
+    for row in tx.execute(
+        """
+        SELECT kind, date(at, 'unixepoch') AS day, -sum(posted_change) AS credits FROM entry
+        WHERE account = ? AND phase = 'capture' AND at >= ? GROUP BY kind, day ORDER BY day
+        """,
+        (account, since),
+    ):
+        found[row["kind"]][row["day"]] = row["credits"]
+    return found
 
 
 def append(

@@ -1,5 +1,6 @@
 """Plans as they run: what is due is carried out; accounts subscribe, change and cancel, each in one transaction."""
 
+import logging
 import sqlite3
 from dataclasses import dataclass
 
@@ -7,10 +8,12 @@ from studio.credits import ledger, plans, purchases
 from studio.credits.plans import HOUSE, Change, Due, Standing, Subscription
 from studio.credits.prices import Prices
 from studio.credits.purchases import Purchase
-from studio.domain import OWNER, Conflict, NotFound, Refused
+from studio.domain import OWNER, Conflict, NotFound, Refused, StorageFailed
 from studio.storage.database import Database, Tx
 
 SOURCE = "plan"  # of grants that a plan gave
+
+log = logging.getLogger(__name__)
 
 
 # --- what is due ------------------------------------------------------------------------------------------------------
@@ -66,14 +69,21 @@ def is_due(tx: Tx, prices: Prices, account: str, *, now: int) -> bool:
 
 
 def sweep(database: Database, prices: Prices, *, now: int) -> int:
-    """Brings every account up to date, each in a transaction of its own; how many had something due."""
+    """Brings every account up to date, each in a transaction of its own; how many had something due.
+
+    Where it cannot be written, that is logged and left to the next time.
+    """
     with database.read() as tx:
         accounts = [row["id"] for row in tx.execute("SELECT id FROM account ORDER BY id")]
         late = [account for account in accounts if is_due(tx, prices, account, now=now)]
+    done = 0
     for account in late:
-        with database.write() as tx:
-            catch_up(tx, prices, account, now=now)
-    return len(late)
+        try:
+            with database.write() as tx:
+                done += catch_up(tx, prices, account, now=now)
+        except StorageFailed:
+            log.warning("account %s could not be brought up to date", account, exc_info=True)
+    return done
 
 
 def standing_of(tx: Tx, account: str, *, now: int) -> Standing:
@@ -94,6 +104,14 @@ def standing_of(tx: Tx, account: str, *, now: int) -> Standing:
         newest_refill=newest["expires_at"] if newest else None,
         refilled=refilled is not None,
     )
+
+
+def lapse_noticed_at(tx: Tx, account: str) -> int | None:
+    """When it was noticed that the account's plan keeps tunes no more; None while it keeps them, or never did."""
+    row = tx.execute("SELECT lapse_noticed_at FROM account WHERE id = ?", (account,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such account.", field="account")
+    return row["lapse_noticed_at"]
 
 
 # --- what an account may do -------------------------------------------------------------------------------------------
