@@ -7,6 +7,7 @@ from studio.domain import Charge, CreditKind, Job, Picture
 
 if TYPE_CHECKING:  # a price is told without loading the database
     from studio.credits.book import Balance, Entry
+    from studio.credits.purchases import Purchase
 
 Answer = dict[str, object]
 
@@ -94,6 +95,23 @@ def of_entry(entry: "Entry") -> Answer:
         "held": entry.held_change,
         "job": entry.job,
         "reason": entry.reason,
+    }
+
+
+def of_purchase(purchase: "Purchase") -> Answer:
+    """`price` is exact to the cent, as a text; null where none was set."""
+    return {
+        "id": purchase.id,
+        "account": purchase.account,
+        "what": purchase.what,
+        "name": purchase.name,
+        "annual": purchase.annual,
+        "price": None if purchase.price is None else f"{purchase.price // 100}.{purchase.price % 100:02}",
+        "currency": purchase.currency,
+        "recorded_by": purchase.recorded_by,
+        "bought_at": purchase.bought_at,
+        "refund_before": purchase.refund_before,
+        "refunded_at": purchase.refunded_at,
     }
 
 

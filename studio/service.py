@@ -1,5 +1,6 @@
 """The studio as a whole: the few things that a click on the page, a call of the API or a command may ask of it."""
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -31,7 +32,7 @@ from studio.models import BaseInfo, Models
 from studio.pipelines import Runners
 from studio.rules import name, shown
 from studio.settings import Settings
-from studio.storage import faults, job_store, pictures
+from studio.storage import faults, forgotten, job_store, pictures
 from studio.storage import gallery as shelf
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
@@ -42,6 +43,8 @@ if TYPE_CHECKING:  # the module brings Pillow, which nothing else here needs
     from studio.recall import Recalled
 
 HANDED_IN = "handed-in"  # stands in a checked request for the id that the picture does not have yet
+
+log = logging.getLogger(__name__)
 
 Handed = Path | bytes  # a picture handed in: a file, or what is in it
 
@@ -107,6 +110,10 @@ class Studio:
             clock=clock,
         )
         studio.open_account(OWNER, plan=HOUSE)
+        try:
+            forgotten.begin(folder.forgotten, now=clock())
+        except OSError:
+            log.warning("%s could not be made; the next start tries again", folder.forgotten, exc_info=True)
         return studio
 
     # --- its life ---

@@ -101,7 +101,7 @@ def known(tx: Tx, purchase_id: str | None, account: str, item: Pack | Plan, *, a
     if purchase_id is None:
         return None
     try:
-        found = get(tx, purchase_id)
+        found = get(tx, checked_id(purchase_id))
     except NotFound:
         return None
     if (found.account, found.what, found.name, found.annual) != (account, _what(item), item.name, annual):
