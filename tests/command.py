@@ -5,7 +5,7 @@ PAUSE is how many seconds each of a picture's two steps takes.
 
 import sys
 
-from studio.cli import main
+from studio.cli.main import main
 from tests.fakes import FakeRunner
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from studio.cli import main
-from studio.cli_out import OutFolder
-from studio.cli_output import Meter
+from studio.cli.main import main
+from studio.cli.out_folder import OutFolder
+from studio.cli.output import Meter
 from studio.domain import OWNER, OutOfMemory, StorageFailed
 from studio.rules import new_id
 from studio.service import Studio
@@ -437,7 +437,7 @@ def test_stopping_it_while_the_page_works_on_it_cancels_it_there(shell: Shell, m
         raise KeyboardInterrupt
 
     waited = threading.Event()
-    monkeypatch.setattr("studio.cli_making.Meter.show", lambda *_: stop() if page.drawn else waited.set())
+    monkeypatch.setattr("studio.cli.making.Meter.show", lambda *_: stop() if page.drawn else waited.set())
     done = shell("generate", "x", "--count", "8", "--json")
     assert done.code == 1
     assert done.json["charged"] == {"playground": len(done.json["pictures"])}

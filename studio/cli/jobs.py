@@ -4,8 +4,8 @@ from argparse import Namespace
 from datetime import UTC, datetime
 
 from studio import answers
-from studio.cli_output import Answer, table
-from studio.cli_studio import opened
+from studio.cli.opening import opened
+from studio.cli.output import Answer, table
 from studio.domain import ImageRequest, Job
 from studio.rules import whole
 

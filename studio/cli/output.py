@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from studio.domain import StudioError
+from studio.domain import Refused, StudioError
 
 BAR = 24  # characters
 QUIET = 10.0  # seconds between two lines of progress where nobody watches a bar
@@ -38,6 +38,23 @@ class Unfinished(StudioError):
 def note(text: str) -> None:
     """A line for the person, never part of the answer."""
     print(text, file=sys.stderr, flush=True)
+
+
+def agreed(what: str, *, yes: bool, must: bool) -> None:
+    """Says what will be done and asks on a terminal whether to go on. Raises StudioError where the answer is no.
+
+    Where nobody can be asked, what `must` be agreed to needs `yes`: Refused.
+    """
+    note(what)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        if must:
+            raise Refused("Nobody can be asked here: say --yes.", field="yes", allowed="--yes")
+        return
+    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise StudioError("Nothing was changed.")
 
 
 def table(rows: Sequence[Sequence[object]]) -> str:

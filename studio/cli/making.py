@@ -9,9 +9,9 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from studio import answers
-from studio.cli_out import OutFolder
-from studio.cli_output import Answer, Meter, Unfinished, note
-from studio.cli_studio import opened
+from studio.cli.opening import opened
+from studio.cli.out_folder import OutFolder
+from studio.cli.output import Answer, Meter, Unfinished, note
 from studio.domain import Job, NotFound, Size, StorageFailed
 from studio.rules import job_id as checked_id
 from studio.rules import new_id

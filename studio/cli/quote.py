@@ -1,11 +1,14 @@
-"""`quote`: what something costs. Loads the price table and nothing else."""
+"""`quote`: what something costs. Loads the price list and nothing else."""
 
+import os
 from argparse import Namespace
 
 from studio import answers, quoting
-from studio.cli_output import Answer
+from studio.cli.output import Answer
 from studio.credits import pricing
+from studio.credits.price_list import PriceList
 from studio.domain import Charge, Refused, Size
+from studio.settings import Settings
 
 
 def quote(args: Namespace) -> Answer:
@@ -16,7 +19,7 @@ def quote(args: Namespace) -> Answer:
 
 
 def _charges(args: Namespace) -> tuple[Charge, ...]:
-    prices = pricing.shipped()
+    prices = PriceList(Settings.read(os.environ).data / "prices.toml")()
     if args.scale is not None and args.tool != "upscale":
         raise Refused("scale is for the tool upscale alone.", field="scale", allowed="only with --tool upscale")
     if args.tool is not None:

@@ -5,7 +5,7 @@ from argparse import Namespace
 from itertools import groupby
 from pathlib import Path
 
-from studio.cli_output import Answer, Meter, note, table
+from studio.cli.output import Answer, Meter, note, table
 from studio.models import Models
 from studio.settings import Settings
 

@@ -1,77 +1,14 @@
-"""The commands: what each takes, who carries it out, and how an answer or an error leaves the process.
-
-Only a command that needs the studio loads it: help and prices come at once.
-"""
+"""Every command with the words it takes. What carries it out is named, not imported."""
 
 import argparse
-import json
-import os
 import re
 import sys
-import warnings
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
-from importlib import import_module
-from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-from studio.cli_output import Answer
-from studio.domain import CREDIT_KINDS, OWNER, Refused, StudioError
+from studio.domain import CREDIT_KINDS, OWNER, Refused
 from studio.rules import MOST_COUNT, MOST_SEED, MOST_STEPS, SIDE_LEAST, SIDE_MOST, SIDE_STEP
 
-if TYPE_CHECKING:
-    from studio.jobs import Runners
-
 ABOUT = "Likeness: a studio for AI avatars on one's own machine."
-DONE, FAILED, USAGE = 0, 1, 2
-
-
-def main(words: Sequence[str], runners: "Runners | None" = None) -> int:
-    """Carries out a command line and returns its exit code: 0 done, 1 failed, 2 bad usage.
-
-    Standard output gets the answer alone (with `--json` one JSON object), standard error everything else. `runners`
-    make the pictures; by default they are the pipelines.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a prompt may have letters that the terminal has not
-    # The studio refuses pictures that are too large in its own words.
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
-    as_json = "--json" in words
-    try:
-        args = parser().parse_args(words, argparse.Namespace(runners=runners))
-        with redirect_stdout(sys.stderr):  # what libraries print is no part of the answer
-            answer = _command(args.run)(args)
-        _print(json.dumps(answer.body) if as_json else answer.text)
-        return answer.code
-    except Refused as error:
-        return _fail(error, USAGE, as_json)
-    except StudioError as error:
-        return _fail(error, FAILED, as_json)
-    except KeyboardInterrupt:
-        return _fail(StudioError("Stopped."), FAILED, as_json)
-    except BrokenPipeError:
-        # Whoever read the answer has enough of it; Python must not try to write the rest when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-
-
-def _command(place: str) -> Callable[[argparse.Namespace], Answer]:
-    module, _, function = place.partition(":")
-    return getattr(import_module(f"studio.{module}"), function)
-
-
-def _fail(error: StudioError, code: int, as_json: bool) -> int:
-    allowed = f" (allowed: {error.allowed})" if error.allowed and error.allowed not in error.message else ""
-    print(f"{error.message}{allowed}", file=sys.stderr)
-    if as_json:
-        _print(json.dumps(error.to_json()))
-    return code
-
-
-def _print(text: str) -> None:
-    if text:
-        print(text, flush=True)
 
 
 class Parser(argparse.ArgumentParser):
@@ -117,10 +54,10 @@ def parser() -> Parser:
     whose.add_argument("--account", default=OWNER, help="act for this account instead of the owner")
 
     serve = commands.add_parser("serve", help="the page")
-    serve.set_defaults(run="cli_serve:serve")
+    serve.set_defaults(run="serve:serve")
 
     quote = commands.add_parser("quote", help="what something costs; nothing is spent", parents=[common])
-    quote.set_defaults(run="cli_quote:quote")
+    quote.set_defaults(run="quote:quote")
     _size_and_steps(quote)
     what = quote.add_mutually_exclusive_group()
     what.add_argument("--tool", help="upscale, face or background instead of a picture from text")
@@ -130,30 +67,40 @@ def parser() -> Parser:
     _generate(commands.add_parser("generate", help="make pictures from a prompt", parents=[whose]))
 
     styles = _verbs(commands.add_parser("styles", help="the predefined styles"))
-    styles.add_parser("list", parents=[common]).set_defaults(run="cli_models:list_styles")
+    styles.add_parser("list", parents=[common]).set_defaults(run="models:list_styles")
 
-    _credits(_verbs(commands.add_parser("credits", help="balances and the account book")), whose)
+    _credits(_verbs(commands.add_parser("credits", help="balances and the account book")), whose, common)
 
     models = _verbs(commands.add_parser("models", help="the models on this machine"))
-    models.add_parser("list", parents=[common]).set_defaults(run="cli_models:list_models")
+    models.add_parser("list", parents=[common]).set_defaults(run="models:list_models")
     fetch = models.add_parser("fetch", help="get models; without an ID the small default set", parents=[common])
     fetch.add_argument("ids", nargs="*", metavar="ID")
-    fetch.set_defaults(run="cli_models:fetch")
+    fetch.set_defaults(run="models:fetch")
     add = models.add_parser("add", help="take in a base model that is one .safetensors file", parents=[common])
     add.add_argument("file", metavar="FILE")
     add.add_argument("--overwrite", action="store_true", help="in place of a base of the same name")
-    add.set_defaults(run="cli_models:add")
+    add.set_defaults(run="models:add")
 
     jobs = _verbs(commands.add_parser("jobs", help="what runs, waits and has ended"))
     listed = jobs.add_parser("list", parents=[whose])
     listed.add_argument("--limit", type=whole_of, default=50, help="at most so many, newest first (50)")
-    listed.set_defaults(run="cli_jobs:list_jobs")
+    listed.set_defaults(run="jobs:list_jobs")
     for verb in (jobs.add_parser("show", parents=[whose]), jobs.add_parser("cancel", parents=[whose])):
         verb.add_argument("id", metavar="ID")
-        verb.set_defaults(run=f"cli_jobs:{verb.prog.split()[-1]}")
+        verb.set_defaults(run=f"jobs:{verb.prog.split()[-1]}")
+
+    backup = commands.add_parser("backup", help="one file with database and pictures, never photos", parents=[common])
+    backup.add_argument("file", metavar="FILE")
+    backup.add_argument("--database-only", action="store_true", help="leave the files out")
+    backup.add_argument("--overwrite", action="store_true", help="also over a file that is there")
+    backup.set_defaults(run="backup:backup")
+    restore = commands.add_parser("restore", help="put a backup in the place of everything", parents=[common])
+    restore.add_argument("file", metavar="FILE")
+    restore.add_argument("--yes", action="store_true", help="do not ask")
+    restore.set_defaults(run="backup:restore")
 
     doctor = commands.add_parser("doctor", help="checks this machine and the studio's data", parents=[common])
-    doctor.set_defaults(run="cli_doctor:doctor")
+    doctor.set_defaults(run="doctor:doctor")
     return top
 
 
@@ -173,7 +120,7 @@ def _size_and_steps(command: Parser) -> None:
 
 
 def _generate(command: Parser) -> None:
-    command.set_defaults(run="cli_making:generate")
+    command.set_defaults(run="making:generate")
     command.add_argument("prompt", metavar="PROMPT")
     command.add_argument("--negative", default="", help="what should not be seen")
     command.add_argument("--style", help="one of: styles list")
@@ -190,16 +137,38 @@ def _generate(command: Parser) -> None:
     command.add_argument("--id", metavar="UUID", help="the job's id: the same id again is the same job")
 
 
-def _credits(verbs: "argparse._SubParsersAction[Parser]", whose: Parser) -> None:
-    verbs.add_parser("show", parents=[whose]).set_defaults(run="cli_credits:show")
+def _credits(verbs: "argparse._SubParsersAction[Parser]", whose: Parser, common: Parser) -> None:
+    verbs.add_parser("show", parents=[whose]).set_defaults(run="credits:show")
     history = verbs.add_parser("history", parents=[whose])
     history.add_argument("--limit", type=whole_of, default=100, help="at most so many, newest first (100)")
-    history.set_defaults(run="cli_credits:history")
+    history.set_defaults(run="credits:history")
     verify = verbs.add_parser("verify", help="checks the whole account book", parents=[whose])
-    verify.set_defaults(run="cli_credits:verify")
+    verify.set_defaults(run="credits:verify")
     grant = verbs.add_parser("grant", help="give credits that do not expire", parents=[whose])
     grant.add_argument("kind", metavar="|".join(CREDIT_KINDS))
     grant.add_argument("amount", type=whole_of, metavar="N")
     grant.add_argument("--reason", default="granted by the owner", help="what the account book says")
     grant.add_argument("--id", metavar="UUID", help="the same id again is the same grant")
-    grant.set_defaults(run="cli_credits:grant")
+    grant.set_defaults(run="credits:grant")
+    bought = verbs.add_parser("purchases", help="what was bought, with the ids that refund takes", parents=[whose])
+    bought.add_argument("--limit", type=whole_of, default=100, help="at most so many, newest first (100)")
+    bought.set_defaults(run="credits:purchases")
+    subscribe = verbs.add_parser("subscribe", help="put the account on a plan", parents=[whose])
+    subscribe.add_argument("plan", metavar="PLAN", help="basic, standard, business, one of your own; the owner: house")
+    subscribe.add_argument(
+        "--annual", action="store_true", help="paid for twelve months; refilled monthly all the same"
+    )
+    subscribe.set_defaults(run="credits:subscribe")
+    cancel = verbs.add_parser("cancel", help="end the plan with its period", parents=[whose])
+    cancel.set_defaults(run="credits:cancel")
+    buy = verbs.add_parser("buy", help="record that a pack was bought", parents=[whose])
+    buy.add_argument("pack", metavar="PACK", help="tune, avatars-104, or one of your own")
+    buy.set_defaults(run="credits:buy")
+    for verb in (subscribe, buy):
+        verb.add_argument("--price", help="what was paid, like 24.50; else what the price list says")
+        verb.add_argument("--id", metavar="UUID", help="the purchase's id: the same id again is the same purchase")
+    refund = verbs.add_parser("refund", help="give a purchase back", parents=[common])
+    refund.add_argument("purchase", metavar="PURCHASE", help="its id; credits purchases lists them")
+    refund.add_argument("--reason", default="given back by the owner", help="what the account book says")
+    refund.add_argument("--yes", action="store_true", help="do not ask")
+    refund.set_defaults(run="credits:refund")

@@ -4,7 +4,7 @@ import runpy
 from argparse import Namespace
 from contextlib import suppress
 
-from studio.cli_output import Answer
+from studio.cli.output import Answer
 from studio.settings import REPOSITORY
 
 

@@ -3,7 +3,7 @@
 import os
 from argparse import Namespace
 
-from studio.cli_output import Answer, note
+from studio.cli.output import Answer, note
 from studio.doctor import examine
 from studio.settings import Settings
 

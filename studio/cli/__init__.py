@@ -1,0 +1,1 @@
+"""`python -m studio COMMAND`: one module for each group of commands, and what they share."""
