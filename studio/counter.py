@@ -1,13 +1,20 @@
 """The counter: what may be asked about credits, plans, packs, purchases and refunds, and by whom."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from studio.credits import book, ledger, plans, purchases, refunds, subscriptions
-from studio.credits.prices import Prices
-from studio.credits.purchases import Purchase
-from studio.credits.refunds import Refund
-from studio.credits.subscriptions import Subscribed
+from studio.credits.book import PHASES as PHASES
+from studio.credits.book import Account as Account
+from studio.credits.book import Entry as Entry
+from studio.credits.book import Page as Page
+from studio.credits.book import Phase as Phase
+from studio.credits.prices import Pack as Pack
+from studio.credits.prices import Plan as Plan
+from studio.credits.prices import Prices as Prices
+from studio.credits.purchases import Purchase as Purchase
+from studio.credits.refunds import Refund as Refund
+from studio.credits.subscriptions import Subscribed as Subscribed
 from studio.domain import OWNER, Clock, CreditKind, NotFound, Refused
 from studio.rules import job_id as checked_id
 from studio.rules import new_id
@@ -30,6 +37,15 @@ class PlanOf:
     ends_at: int | None
     then: str | None
     lapse_noticed_at: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Month:
+    """Credits spent on each day of the month that began at `begins_at`; `today` is the day of the month."""
+
+    begins_at: int
+    today: int
+    spent: Mapping[CreditKind, tuple[int, ...]]
 
 
 class Counter:
@@ -60,18 +76,36 @@ class Counter:
         limit: int = 100,
         before: int | None = None,
         kind: CreditKind | None = None,
-        phase: book.Phase | None = None,
-    ) -> list[book.Entry]:
+        phase: Phase | None = None,
+    ) -> list[Entry]:
         """A page of the account book, newest first; the next page is what comes `before` the last one's seq."""
         self._catch_up(account)
         with self._database.read() as tx:
             return book.history(tx, account, limit=limit, before=before, kind=kind, phase=phase)
 
-    def spent(self, account: str, *, days: int = 31) -> dict[CreditKind, dict[str, int]]:
-        """Credits spent on each of the last days (as `2026-09-01`, UTC), by kind; days without any are left out."""
+    def page(
+        self,
+        account: str,
+        *,
+        limit: int,
+        before: int | None = None,
+        after: int | None = None,
+        kind: CreditKind | None = None,
+        phase: Phase | None = None,
+    ) -> Page:
+        """A page of the account book and where in it that is: the newest, or what comes `before` or `after` a seq."""
         self._catch_up(account)
         with self._database.read() as tx:
-            return book.spent(tx, account, since=self._clock() - days * purchases.DAY)
+            return book.page(tx, account, limit=limit, before=before, after=after, kind=kind, phase=phase)
+
+    def month(self, account: str) -> Month:
+        """What was spent in this month (UTC), day by day. Raises NotFound."""
+        self._catch_up(account)
+        now = self._clock()
+        begins, ends = plans.first_of_month(now), plans.first_of_month(now, 1)
+        with self._database.read() as tx:
+            spent = book.spent(tx, account, since=begins, days=(ends - begins) // purchases.DAY)
+        return Month(begins_at=begins, today=(now - begins) // purchases.DAY + 1, spent=spent)
 
     def plan(self, account: str) -> PlanOf:
         """The account's plan, and what comes after it. Raises NotFound."""
@@ -103,7 +137,7 @@ class Counter:
         with self._database.read() as tx:
             return purchases.newest(tx, account, limit=limit, before=before)
 
-    def accounts(self, by: str) -> list[book.Account]:
+    def accounts(self, by: str) -> list[Account]:
         """Every account, the newest first; for the owner alone. Raises NotFound."""
         self._may_see(by, None)
         self.sweep()

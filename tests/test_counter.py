@@ -1,6 +1,7 @@
 """The counter tells balances and plans as they are now, lets everybody see his own, and the owner alone give."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -144,14 +145,39 @@ def test_history_is_filtered_by_kind_and_phase(shop: Shop, counter: Counter) -> 
     assert len(counter.history(CLIENT)) == 4
 
 
-def test_what_was_spent_is_told_by_day(shop: Shop, counter: Counter) -> None:
+def test_this_months_use_is_told_day_by_day(shop: Shop, counter: Counter) -> None:
+    shop.set_clock("2026-01-31 23:59:59")
     counter.subscribe(OWNER, CLIENT, "basic")
+    shop.spend(7)
+    shop.set_clock("2026-02-01")
+    shop.catch_up()
     shop.spend(3)
     shop.bench.clock.now += 2 * DAY
     shop.spend(4)
     shop.spend(5)
-    assert counter.spent(CLIENT)["playground"] == {"2026-01-20": 3, "2026-01-22": 9}
-    assert counter.spent(CLIENT, days=1) == {"playground": {"2026-01-22": 9}, "tune": {}, "tune_image": {}}
+    month = counter.month(CLIENT)
+    assert (month.begins_at, month.today) == (at("2026-02-01"), 3)
+    assert month.spent == {"playground": (3, 0, 9, *[0] * 25), "tune": (0,) * 28, "tune_image": (0,) * 28}
+
+
+def test_the_account_book_is_leafed_through_both_ways(shop: Shop, counter: Counter) -> None:
+    for number in range(5):
+        counter.grant(OWNER, CLIENT, "tune" if number == 2 else "playground", 1, reason="kind")
+        counter.grant(OWNER, OWNER, "playground", 1, reason="another's entries are not counted")
+
+    def told(**asked: Any) -> tuple[list[int], int, int]:
+        page = counter.page(CLIENT, limit=2, **asked)
+        return [entry.seq for entry in page.entries], page.first, page.total
+
+    assert told() == ([9, 7], 0, 5)
+    assert told(before=7) == ([5, 3], 2, 5)
+    assert told(before=3) == ([1], 4, 5)
+    assert told(after=0) == ([3, 1], 3, 5)
+    assert told(after=3) == ([7, 5], 1, 5)
+    assert told(after=7) == ([9, 7], 0, 5), "the first page is full"
+    assert told(kind="playground", before=9) == ([7, 3], 1, 4)
+    assert told(phase="hold") == ([], 0, 0)
+    assert counter.page(CLIENT, limit=5).is_last
 
 
 def test_a_sweep_finds_what_is_due(shop: Shop, counter: Counter) -> None:

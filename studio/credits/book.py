@@ -2,15 +2,16 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from studio.domain import CREDIT_KINDS, CreditKind, NotFound
 from studio.rules import canonical
 from studio.storage.database import NEWEST, Tx
 
 Phase = Literal["grant", "hold", "capture", "release", "expire", "refund", "correct"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
 ROOT = "0" * 64  # what the first entry's hash follows
 
 
@@ -54,6 +55,19 @@ class Account:
     balances: Mapping[CreditKind, Balance]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Some of an account's entries, newest first: `total` of them there are, `first` of them are newer."""
+
+    entries: Sequence[Entry]
+    first: int
+    total: int
+
+    @property
+    def is_last(self) -> bool:
+        return self.first + len(self.entries) >= self.total
+
+
 def accounts(tx: Tx) -> list[Account]:
     """Every account, the newest first."""
     return [
@@ -84,36 +98,67 @@ def history(
 
     The next page is what comes `before` the last one's seq.
     """
+    where, values = _where(account, kind, phase)
     rows = tx.execute(
-        """
-        SELECT * FROM entry
-        WHERE account = :account AND seq < :before
-            AND (:kind IS NULL OR kind = :kind) AND (:phase IS NULL OR phase = :phase)
-        ORDER BY seq DESC LIMIT :limit
-        """,
-        {
-            "account": account,
-            "before": NEWEST if before is None else before,
-            "kind": kind,
-            "phase": phase,
-            "limit": limit,
-        },
+        f"SELECT * FROM entry WHERE {where} AND seq < :before ORDER BY seq DESC LIMIT :limit",
+        {**values, "before": NEWEST if before is None else before, "limit": limit},
     )
     return [entry(row) for row in rows]
 
 
-def spent(tx: Tx, account: str, *, since: int) -> dict[CreditKind, dict[str, int]]:
-    """Credits captured since a moment, by kind and day (`2026-09-01`, UTC); days without any are left out."""
-    found: dict[CreditKind, dict[str, int]] = {kind: {} for kind in CREDIT_KINDS}
+def page(
+    tx: Tx,
+    account: str,
+    *,
+    limit: int,
+    before: int | None = None,
+    after: int | None = None,
+    kind: CreditKind | None = None,
+    phase: Phase | None = None,
+) -> Page:
+    """The newest entries, those next older than `before`, or those next newer than `after` (0: the oldest of all).
+
+    It is full wherever there are enough.
+    """
+    where, values = _where(account, kind, phase)
+    if after is None:
+        found = history(tx, account, limit=limit, before=before, kind=kind, phase=phase)
+    else:
+        rows = tx.execute(
+            f"SELECT * FROM entry WHERE {where} AND seq > :after ORDER BY seq LIMIT :limit",
+            {**values, "after": after, "limit": limit},
+        )
+        found = [entry(row) for row in rows][::-1]
+        if after and len(found) < limit:  # the first page, which has grown since
+            found = history(tx, account, limit=limit, kind=kind, phase=phase)
+    newest = found[0].seq if found else NEWEST
+    total, first = tx.execute(
+        f"SELECT count(*), coalesce(sum(seq > :newest), 0) FROM entry WHERE {where}", {**values, "newest": newest}
+    ).fetchone()
+    return Page(entries=found, first=first, total=total)
+
+
+def _where(account: str, kind: CreditKind | None, phase: Phase | None) -> tuple[str, dict[str, object]]:
+    terms, values = ["account = :account"], dict[str, object](account=account)
+    for column, value in (("kind", kind), ("phase", phase)):
+        if value is not None:
+            terms.append(f"{column} = :{column}")
+            values[column] = value
+    return " AND ".join(terms), values
+
+
+def spent(tx: Tx, account: str, *, since: int, days: int) -> dict[CreditKind, tuple[int, ...]]:
+    """Credits captured on each of so many days since a midnight (UTC), by kind."""
+    found: dict[CreditKind, list[int]] = {kind: [0] * days for kind in CREDIT_KINDS}
     for row in tx.execute(
         """
-        SELECT kind, date(at, 'unixepoch') AS day, -sum(posted_change) AS credits FROM entry
-        WHERE account = ? AND phase = 'capture' AND at >= ? GROUP BY kind, day ORDER BY day
+        SELECT kind, (at - ?2) / 86400 AS day, -sum(posted_change) AS credits FROM entry
+        WHERE account = ?1 AND phase = 'capture' AND at >= ?2 AND at < ?2 + 86400 * ?3 GROUP BY kind, day
         """,
-        (account, since),
+        (account, since, days),
     ):
         found[row["kind"]][row["day"]] = row["credits"]
-    return found
+    return {kind: tuple(each) for kind, each in found.items()}
 
 
 def append(
