@@ -6,6 +6,7 @@ https://arxiv.org/abs/2107.10833; the layouts are those of https://github.com/xi
 """
 
 import math
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -67,7 +68,7 @@ def load(path: Path, device: torch.device, dtype: torch.dtype) -> Enlarger:
     try:
         tensors = _read(path)
         return _rrdbnet(tensors, device, dtype) if "conv_first.weight" in tensors else _compact(tensors, device, dtype)
-    except (SafetensorError, OSError, RuntimeError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
         first = str(error).strip().partition("\n")[0][:200]
         raise BrokenWeights(f"{path} is no Real-ESRGAN network: {first}", field="model") from error
 
