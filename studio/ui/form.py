@@ -146,14 +146,16 @@ def for_base(bases: Mapping[str, BaseInfo], base_id: str, *, values: bool = True
     if base is None:
         return {}
     choices = [(title, id) for id, title in base.schedulers]
-    set_values = {"value": base.steps} if values else {}
-    return {
+    updates: dict[str, Any] = {
         "negative": gr.update(visible=base.takes_negative),
-        "guidance": gr.update(visible=base.takes_guidance, **({"value": base.guidance} if values else {})),
-        "steps": gr.update(**set_values),
+        "guidance": gr.update(visible=base.takes_guidance),
         "scheduler": gr.update(choices=choices, value=base.schedulers[0][0]),
-        "strength": gr.update(**({"value": base.strength} if values else {})),
     }
+    if values:
+        updates["guidance"] = gr.update(visible=base.takes_guidance, value=base.guidance)
+        updates["steps"] = gr.update(value=base.steps)
+        updates["strength"] = gr.update(value=base.strength)
+    return updates
 
 
 # --- laying out ------------------------------------------------------------------------------------------------------

@@ -81,8 +81,8 @@ def shown(visit: Visit, text: str, kind: str, base: str, style: str, favourites:
 def _picked(words: Words) -> Markup:
     """What can be done with the selected pictures; the page's script shows it and fills in how many they are."""
 
-    def act(key: str, drawn: str, do: str, **more: object) -> Markup:
-        return button(words(key), icon_name=drawn, data_picked=do, class_="quiet", **more)
+    def act(key: str, drawn: str, do: str) -> Markup:
+        return button(words(key), icon_name=drawn, data_picked=do, class_="quiet")
 
     return el(
         "div",

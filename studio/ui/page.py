@@ -187,7 +187,7 @@ def _wire_gallery(on: Callable[..., Any], shelf: Gallery) -> None:
     """Filters begin at the newest page again."""
 
     def filtered(visit: Visit, *asked: Any) -> tuple[str, Markup]:
-        return "", gallery.shown(visit, *asked[:-1], "")
+        return "", gallery.shown(visit, *[*asked[:-1], ""])
 
     changes = [shelf.text.input, shelf.kind.input, shelf.base.input, shelf.style.input, shelf.favourites.input]
     gr.on(
@@ -242,7 +242,7 @@ def _wire_ears(
     # 4. Pages of the gallery.
     def turned(visit: Visit, data: Mapping[str, object], *asked: Any) -> tuple[str, Markup]:
         place = gallery.place_of(visit, data)
-        return place, gallery.shown(visit, *asked[:-1], place)
+        return place, gallery.shown(visit, *[*asked[:-1], place])
 
     ears.turn(hearing(studio, turned), shelf.asked(), [shelf.place, shelf.grid], **QUEUED).then(
         None, None, None, js="() => window.likeness.turned()", api_visibility="private"

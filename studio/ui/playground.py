@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from studio.domain import ImageRequest, Job, NotFound, Refused, StudioError
 from studio.rules import MOST_SEED
+from studio.service import Studio
 from studio.ui import form as forms
 from studio.ui import views
 from studio.ui.form import NAMES, Form, bases_here, filled, for_base, priced_fields, request_fields
@@ -37,7 +38,7 @@ class Playground:
     ticket: gr.Textbox
 
 
-def laid_out(studio: Any) -> Playground:
+def laid_out(studio: Studio) -> Playground:
     """The tab's layout: on a wide screen the form on the left, on a phone the prompt, the pictures, the rest."""
     with gr.Column(elem_id="play"):
         with gr.Column(elem_id="play-prompt"):
@@ -88,7 +89,7 @@ def checked(visit: Visit, ticket: str, *values: Any) -> list[Any]:
     return [gr.validate(True, "")] + [gr.validate(name != at, said if name == at else "") for name in NAMES]
 
 
-def generate(visit: Visit, ticket: str, *values: Any) -> tuple[str, Markup, Markup]:
+def generate(visit: Visit, ticket: str, *values: Any) -> tuple[Any, Markup, Any]:
     """Queues what the form asks for. The ticket is the job's id, drawn by the page, so that a double click is one job.
 
     Gives the job to be shown, what was refused (nothing is, where it went well) and how the stage looks.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import gradio as gr
+from gradio.themes import Base
 from gradio.themes.utils.colors import Color
 
 FOLDER = Path(__file__).parent
@@ -39,9 +39,9 @@ GROUND = Color(
 )
 
 
-def theme() -> gr.themes.Base:
+def theme() -> Base:
     """The theme. Its fonts are the system's: nothing is fetched from elsewhere."""
-    return gr.themes.Base(
+    return Base(
         primary_hue=ACCENT,
         secondary_hue=ACCENT,
         neutral_hue=GROUND,

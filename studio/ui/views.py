@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from studio import answers
-from studio.domain import ImageRequest, Job, Picture
+from studio.domain import ImageRequest, Job, Picture, StudioError
 from studio.ui.html import button, el, icon, join
 from studio.ui.words import Words
 
@@ -90,9 +90,8 @@ def _star(words: Words, picture: Picture) -> Markup:
 
 
 def _actions(words: Words, picture: Picture) -> Markup:
-    def act(do: str, drawn: str, **more: object) -> Markup:
-        label = words(f"picture.{do}")
-        return button(label, icon_name=drawn, show_label=False, data_do=do, data_ids=picture.id, **more)
+    def act(do: str, drawn: str) -> Markup:
+        return button(words(f"picture.{do}"), icon_name=drawn, show_label=False, data_do=do, data_ids=picture.id)
 
     return el(
         "div",
@@ -189,8 +188,7 @@ def outcome(words: Words, job: Job) -> Markup:
         parts.append(
             el(
                 "p",
-                job.error or "",
-                f" {words('error.allowed', allowed=job.error_allowed)}" if job.error_allowed else None,
+                words.sentence(StudioError(job.error or "", allowed=job.error_allowed)),
                 f" {words(advice)}" if words.has(advice) else None,
                 class_="fault",
                 role="alert",

@@ -29,7 +29,7 @@ def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
     for key, value in table.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
-        else:
+        elif isinstance(value, str):  # the rest is the list of sentences
             yield prefix + key, value
 
 
@@ -67,9 +67,30 @@ class Words:
     def sentence(self, error: StudioError) -> str:
         """What went wrong, with what is allowed where the sentence itself does not say it."""
         allowed = error.allowed
+        said = self.said(error.message)
         if allowed and allowed not in error.message:
-            return f"{error.message} {self('error.allowed', allowed=allowed)}"
-        return error.message
+            return f"{said} {self('error.allowed', allowed=self.said(allowed))}"
+        return said
+
+    def said(self, sentence: str) -> str:
+        """A sentence of the studio in this language, where its file knows how to say it; else as it is."""
+        for pattern, text in said(self.language):
+            if found := pattern.fullmatch(sentence):
+                values = {name: self._name(name, value) for name, value in found.groupdict().items()}
+                return text.format(**values)
+        return sentence
+
+    def _name(self, group: str, value: str) -> str:
+        """A field by the name that the form gives it."""
+        key = f"form.{value}"
+        return self(key) if group == "field" and self.has(key) else value
+
+
+@cache
+def said(language: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """How a language says the studio's sentences: what they look like, and what stands for them."""
+    rows = tomllib.loads((FOLDER / f"{language}.toml").read_text(encoding="utf-8")).get("said", [])
+    return tuple((re.compile(row["studio"], re.DOTALL), row["here"]) for row in rows)
 
 
 def language_of(accept: str) -> str:

@@ -36,7 +36,7 @@ class Served:
     artist: Artist
     url: str
 
-    def done(self, account: str = OWNER, **fields: object) -> Job:
+    def done(self, account: str = OWNER, **fields: Any) -> Job:
         """A job that was seen through by the page's own worker."""
         job = self.studio.generate(account, {"prompt": "a smiling woman", **fields})
         return self.ended(job.id, account)
@@ -50,7 +50,7 @@ class Served:
             time.sleep(0.02)
         raise AssertionError("the job did not end")
 
-    def pictures(self, **fields: object) -> list[Picture]:
+    def pictures(self, **fields: Any) -> list[Picture]:
         return self.studio.pictures_of(OWNER, self.done(**fields).id)
 
 

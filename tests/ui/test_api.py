@@ -91,7 +91,10 @@ def test_a_job_is_cancelled_and_costs_what_it_delivered(client: Client, served: 
 def test_a_picture_to_start_from_and_a_mask_are_handed_in(client: Client, served: Served, tmp_path: Path) -> None:
     (tmp_path / "init.png").write_bytes(png(96, 64, "red"))
     (tmp_path / "mask.png").write_bytes(png(96, 64, "white"))
-    files = {"init": handle_file(str(tmp_path / "init.png")), "mask": handle_file(str(tmp_path / "mask.png"))}
+    files: dict[str, Any] = {
+        "init": handle_file(str(tmp_path / "init.png")),
+        "mask": handle_file(str(tmp_path / "mask.png")),
+    }
     done = ended(client, client.predict("painted", **files, strength=0.4, api_name="/generate")["id"])
     assert done["state"] == "done"
     task = served.artist.asked[-1]
