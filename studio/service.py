@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from studio import forgetting, quoting
 from studio.counter import Counter
@@ -17,30 +16,25 @@ from studio.domain import (
     OWNER,
     Charge,
     Clock,
-    CreditKind,
     ImageRequest,
     Job,
     NotFound,
-    Picture,
     Refused,
     StudioError,
     utc_now,
 )
+from studio.gallery import Gallery
 from studio.jobs import Jobs
 from studio.jobs import Runners as AnyRunners
 from studio.models import BaseInfo, Models
 from studio.pipelines import Runners
 from studio.rules import name, shown
 from studio.settings import Settings
-from studio.storage import faults, forgotten, job_store, pictures
-from studio.storage import gallery as shelf
+from studio.storage import forgotten, job_store
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
 from studio.styles import Style
 from studio.worker import Worker, see_through
-
-if TYPE_CHECKING:  # the module brings Pillow, which nothing else here needs
-    from studio.recall import Recalled
 
 HANDED_IN = "handed-in"  # stands in a checked request for the id that the picture does not have yet
 
@@ -52,6 +46,7 @@ Handed = Path | bytes  # a picture handed in: a file, or what is in it
 class Studio:
     """One data folder and all that works on it; safe to share between threads.
 
+    Pictures are asked for at its `gallery`, credits at its `counter`, models at `models`; here, what makes them.
     Every method takes the account that asks. What belongs to another account does not exist for it: NotFound. What is
     refused raises a `StudioError` with one sentence, has cost nothing and has left nothing behind.
     """
@@ -83,6 +78,7 @@ class Studio:
         )
         self._worker = Worker(self._jobs)
         self.counter = Counter(database=database, prices=prices, clock=clock)
+        self.gallery = Gallery(database=database, folder=folder, bases=models.bases, clock=clock)
 
     @classmethod
     def open(
@@ -198,7 +194,7 @@ class Studio:
         Raises Refused, WeightsMissing, NotEnoughCredits, Conflict, NotFound, StorageFailed.
         """
         # 1. Everything that can be wrong without looking at a picture.
-        self.balances(account)
+        self.counter.balances(account)
         request = self.check(fields, init=init is not None, mask=mask is not None)
 
         if init is None:
@@ -251,89 +247,7 @@ class Studio:
         """
         return see_through(self._jobs, account, self.job(account, job_id).id, show=show)
 
-    # --- pictures ---
-
-    def pictures(self, account: str, *, limit: int = 48, before: str | None = None) -> list[Picture]:
-        """A page of pictures, newest first; the next page is what comes `before` the last one's id. Raises NotFound."""
-        with self._database.read() as tx:
-            return pictures.newest(tx, account, limit=limit, before=before)
-
-    def pictures_of(self, account: str, job_id: str) -> list[Picture]:
-        """A job's pictures in the order they were asked for, those of a running job as they come. Raises NotFound."""
-        job = self.job(account, job_id)
-        with self._database.read() as tx:
-            return pictures.of_job(tx, job.id)
-
-    def picture(self, account: str, picture_id: str) -> Picture:
-        """The picture. Raises NotFound."""
-        with self._database.read() as tx:
-            return pictures.get(tx, account, picture_id)
-
-    def picture_file(self, account: str, picture_id: str) -> Path:
-        """The picture's PNG, with recipe and mark. To be read, never changed. Raises NotFound."""
-        return self._folder.pictures / self.picture(account, picture_id).file
-
-    def small_picture(self, account: str, picture_id: str) -> Path:
-        """A small copy of the picture for lists, as WebP. Raises NotFound and StorageFailed."""
-        picture = self.picture(account, picture_id)
-        try:
-            return import_module("studio.storage.small").small(self._folder.pictures, picture)
-        except OSError as error:
-            told = faults.of_os(error, self._folder.root)
-            if told is None:
-                raise
-            raise told from error
-
-    def gallery(
-        self,
-        account: str,
-        *,
-        text: str = "",
-        kind: str | None = None,
-        base: str | None = None,
-        style: str | None = None,
-        favourites: bool = False,
-        limit: int = 48,
-        before: str | None = None,
-        after: str | None = None,
-    ) -> shelf.Page:
-        """A page of the pictures of a kind, base and style with all words of `text` in their prompt: the newest, those
-        next older than `before`, or those next newer than `after` (with `""` the oldest of all). Raises NotFound."""
-        sieve = shelf.Filter(text=text, kind=kind, base=base, style=style, favourites=favourites)
-        with self._database.read() as tx:
-            return shelf.page(tx, account, sieve, limit=limit, before=before, after=after)
-
-    def gallery_choices(self, account: str) -> shelf.Choices:
-        """The kinds, bases and styles that the account's pictures can be filtered by."""
-        with self._database.read() as tx:
-            return shelf.choices(tx, account)
-
-    def mark_favourites(self, account: str, ids: list[str], *, favourite: bool) -> None:
-        """Marks pictures as favourites, or takes the mark away. All or, with NotFound, none."""
-        with self._database.write() as tx:
-            shelf.mark(tx, account, ids, favourite=favourite)
-
-    def recall(self, account: str, picture_id: str) -> "Recalled":
-        """The settings that a picture was made with, as far as they can be asked for here. Raises NotFound."""
-        recipe = self.picture(account, picture_id).recipe
-        return import_module("studio.recall").of_recipe(recipe, self.models.bases)
-
-    def recall_file(self, content: bytes) -> "Recalled":
-        """The settings that a picture file tells, one of ours or of AUTOMATIC1111. Raises Refused."""
-        return import_module("studio.recall").of_file(content, self.models.bases)
-
-    def delete_pictures(self, account: str, ids: list[str]) -> None:
-        """Takes pictures out of sight at once; for an hour they can be restored. All or, with NotFound, none."""
-        with self._database.write() as tx:
-            pictures.delete(tx, account, ids, now=self._clock())
-        forgetting.erase_deleted(self._database, self._folder, now=self._clock())  # of earlier deletions
-
-    def restore_pictures(self, account: str, ids: list[str]) -> None:
-        """Undoes a deletion. Raises NotFound where one is gone for good."""
-        with self._database.write() as tx:
-            pictures.restore(tx, account, ids)
-
-    # --- credits ---
+    # --- accounts ---
 
     def open_account(self, account: str, *, plan: str | None = None) -> None:
         """Makes the account, with empty balances, unless it is there. Raises Refused."""
@@ -344,25 +258,6 @@ class Studio:
         except NotFound:
             with self._database.write() as tx:
                 ledger.open_account(tx, account, plan=plan, now=self._clock())
-
-    def balances(self, account: str) -> dict[CreditKind, book.Balance]:
-        """The balance of each kind of credit as of now: posted, held, available. Raises NotFound."""
-        return self.counter.balances(account)
-
-    def plan(self, account: str) -> str | None:
-        """The name of the account's plan, if it has one; `counter.plan` tells all about it. Raises NotFound."""
-        return self.counter.plan(account).name
-
-    def history(self, account: str, *, limit: int = 100, before: int | None = None) -> list[book.Entry]:
-        """A page of the account book, newest first; the next page is what comes `before` the last one's seq."""
-        return self.counter.history(account, limit=limit, before=before)
-
-    def grant(self, account: str, kind: CreditKind, amount: int, *, reason: str, key: str | None = None) -> None:
-        """Gives credits that never expire; the same `key` is the same grant. Raises Refused, NotFound, Conflict.
-
-        Only for the owner to call.
-        """
-        self.counter.grant(OWNER, account, kind, amount, reason=reason, key=key)
 
     def verify(self) -> list[str]:
         """What is wrong with the account book, a sentence each; empty where nothing is."""

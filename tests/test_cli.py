@@ -517,7 +517,7 @@ def test_the_account_book_is_shown_and_checked(shell: Shell) -> None:
 
 def test_a_broken_account_book_ends_with_1(shell: Shell) -> None:
     studio = shell.studio()
-    studio.grant(OWNER, "tune", 3, reason="a gift")
+    studio.counter.grant(OWNER, OWNER, "tune", 3, reason="a gift")
     studio.close()
     set_posted(shell.settings, 4)
     done = shell("credits", "verify", "--json")

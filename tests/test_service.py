@@ -39,9 +39,11 @@ class House:
     clock: StillClock
 
     def files(self) -> list[Path]:
-        """Everything in the data folder but the database."""
-        data = self.studio.settings.data
-        return sorted(path for path in data.rglob("*") if path.is_file() and not path.name.startswith("studio.db"))
+        """Everything in the data folder but the database and the list of deletions."""
+        kept = ("studio.db", "forgotten.log")
+        return sorted(
+            path for path in self.studio.settings.data.rglob("*") if path.is_file() and not path.name.startswith(kept)
+        )
 
     def done(self, **fields: object) -> Job:
         """A job of the owner's that was seen through."""
@@ -125,7 +127,7 @@ def test_bad_input_is_one_sentence_and_costs_nothing(
     assert "\n" not in caught.value.message
     assert len(caught.value.message) < 250
     assert house.studio.jobs(OWNER) == []
-    assert house.studio.history(OWNER) == []
+    assert house.studio.counter.history(OWNER) == []
     assert house.files() == []
 
 
@@ -133,7 +135,7 @@ def test_a_base_that_is_known_but_not_here_is_told_with_the_command_that_gets_it
     with pytest.raises(WeightsMissing, match="models fetch sd15") as caught:
         house.studio.generate(OWNER, {"prompt": "x", "base": "sd15"})
     assert caught.value.field == "base"
-    assert house.studio.history(OWNER) == []
+    assert house.studio.counter.history(OWNER) == []
 
 
 @pytest.mark.parametrize(
@@ -179,11 +181,13 @@ def test_a_picture_cannot_be_given_both_as_an_id_and_as_a_file(house: House) -> 
 def test_pictures_are_made_charged_and_found(house: House) -> None:
     job = house.done(count=3, seed=7)
     assert (job.state, job.delivered) == ("done", 3)
-    pictures = house.studio.pictures_of(OWNER, job.id)
+    pictures = house.studio.gallery.of_job(OWNER, job.id)
     assert [picture.seed for picture in pictures] == [7, 8, 9]
-    assert [picture.id for picture in house.studio.pictures(OWNER)] == [picture.id for picture in reversed(pictures)]
-    assert all(house.studio.picture_file(OWNER, picture.id).is_file() for picture in pictures)
-    assert -sum(entry.posted_change for entry in house.studio.history(OWNER) if entry.phase == "capture") == 3
+    assert [picture.id for picture in house.studio.gallery.newest(OWNER)] == [
+        picture.id for picture in reversed(pictures)
+    ]
+    assert all(house.studio.gallery.file(OWNER, picture.id).is_file() for picture in pictures)
+    assert -sum(entry.posted_change for entry in house.studio.counter.history(OWNER) if entry.phase == "capture") == 3
 
 
 def test_the_quote_is_what_is_charged_then(house: House) -> None:
@@ -242,7 +246,7 @@ def test_a_waiting_job_that_is_cancelled_costs_nothing(house: House) -> None:
     job = house.studio.generate(OWNER, {"prompt": "x"})
     assert [one.id for one in house.studio.active_jobs(OWNER)] == [job.id]
     assert house.studio.cancel(OWNER, job.id).state == "cancelled"
-    assert house.studio.balances(OWNER)["playground"].held == 0
+    assert house.studio.counter.balances(OWNER)["playground"].held == 0
     assert house.files() == []
 
 
@@ -254,12 +258,12 @@ ASKED: list[Callable[[Studio, str, Job, str], object]] = [
     lambda studio, who, job, picture: studio.preview(who, job.id),
     lambda studio, who, job, picture: studio.wait(who, job.id),
     lambda studio, who, job, picture: studio.jobs(who, before=job.id),
-    lambda studio, who, job, picture: studio.pictures_of(who, job.id),
-    lambda studio, who, job, picture: studio.picture(who, picture),
-    lambda studio, who, job, picture: studio.picture_file(who, picture),
-    lambda studio, who, job, picture: studio.pictures(who, before=picture),
-    lambda studio, who, job, picture: studio.delete_pictures(who, [picture]),
-    lambda studio, who, job, picture: studio.restore_pictures(who, [picture]),
+    lambda studio, who, job, picture: studio.gallery.of_job(who, job.id),
+    lambda studio, who, job, picture: studio.gallery.picture(who, picture),
+    lambda studio, who, job, picture: studio.gallery.file(who, picture),
+    lambda studio, who, job, picture: studio.gallery.newest(who, before=picture),
+    lambda studio, who, job, picture: studio.gallery.delete(who, [picture]),
+    lambda studio, who, job, picture: studio.gallery.restore(who, [picture]),
 ]
 
 
@@ -267,28 +271,28 @@ ASKED: list[Callable[[Studio, str, Job, str], object]] = [
 @pytest.mark.parametrize("who", [CLIENT, "nobody"])
 def test_what_is_anothers_does_not_exist(house: House, asked: Callable[..., object], who: str) -> None:
     job = house.done()
-    picture = house.studio.pictures(OWNER)[0].id
+    picture = house.studio.gallery.newest(OWNER)[0].id
     with pytest.raises(NotFound) as caught:
         asked(house.studio, who, job, picture)
     with pytest.raises(NotFound) as missing:
         asked(house.studio, who, replace(job, id=new_id()), new_id())
     assert caught.value.message == missing.value.message
-    assert house.studio.picture(OWNER, picture).deleted_at is None
+    assert house.studio.gallery.picture(OWNER, picture).deleted_at is None
 
 
 def test_lists_show_only_ones_own(house: House) -> None:
     house.done()
     assert house.studio.jobs(CLIENT) == []
-    assert house.studio.pictures(CLIENT) == []
-    assert house.studio.history(CLIENT) == []
+    assert house.studio.gallery.newest(CLIENT) == []
+    assert house.studio.counter.history(CLIENT) == []
 
 
 def test_a_picture_that_another_account_handed_in_cannot_be_used(house: House) -> None:
     job = house.studio.generate(OWNER, {"prompt": "x"}, init=png())
-    house.studio.grant(CLIENT, "playground", 5, reason="a gift")
+    house.studio.counter.grant(OWNER, CLIENT, "playground", 5, reason="a gift")
     with pytest.raises(NotFound, match="init names a picture that is not here"):
         house.studio.generate(CLIENT, {"prompt": "x", "init": job.request.inputs()["init"]})
-    assert house.studio.balances(CLIENT)["playground"].held == 0
+    assert house.studio.counter.balances(CLIENT)["playground"].held == 0
 
 
 @pytest.mark.parametrize("ask", ["generate", "balances", "history", "grant"])
@@ -296,9 +300,9 @@ def test_an_account_that_is_not_there_can_do_nothing(house: House, ask: str) -> 
     studio = house.studio
     asks: dict[str, Callable[[], object]] = {
         "generate": lambda: studio.generate("nobody", {"prompt": "x"}, init=png()),
-        "balances": lambda: studio.balances("nobody"),
-        "history": lambda: studio.history("nobody"),
-        "grant": lambda: studio.grant("nobody", "playground", 1, reason="a gift"),
+        "balances": lambda: studio.counter.balances("nobody"),
+        "history": lambda: studio.counter.history("nobody"),
+        "grant": lambda: studio.counter.grant(OWNER, "nobody", "playground", 1, reason="a gift"),
     }
     with pytest.raises(NotFound, match="no such account"):
         asks[ask]()
@@ -310,29 +314,29 @@ def test_an_account_that_is_not_there_can_do_nothing(house: House, ask: str) -> 
 
 def test_a_deleted_picture_is_out_of_sight_at_once_and_can_be_restored(house: House) -> None:
     job = house.done(count=2)
-    first, second = house.studio.pictures_of(OWNER, job.id)
-    house.studio.delete_pictures(OWNER, [first.id])
-    assert [picture.id for picture in house.studio.pictures(OWNER)] == [second.id]
-    assert [picture.id for picture in house.studio.pictures_of(OWNER, job.id)] == [second.id]
+    first, second = house.studio.gallery.of_job(OWNER, job.id)
+    house.studio.gallery.delete(OWNER, [first.id])
+    assert [picture.id for picture in house.studio.gallery.newest(OWNER)] == [second.id]
+    assert [picture.id for picture in house.studio.gallery.of_job(OWNER, job.id)] == [second.id]
     with pytest.raises(NotFound):
-        house.studio.picture_file(OWNER, first.id)
-    house.studio.restore_pictures(OWNER, [first.id])
-    assert house.studio.picture_file(OWNER, first.id).is_file()
+        house.studio.gallery.file(OWNER, first.id)
+    house.studio.gallery.restore(OWNER, [first.id])
+    assert house.studio.gallery.file(OWNER, first.id).is_file()
 
 
 def test_of_several_pictures_all_are_deleted_or_none(house: House) -> None:
     house.done(count=2)
-    ids = [picture.id for picture in house.studio.pictures(OWNER)]
+    ids = [picture.id for picture in house.studio.gallery.newest(OWNER)]
     with pytest.raises(NotFound):
-        house.studio.delete_pictures(OWNER, [*ids, new_id()])
-    assert len(house.studio.pictures(OWNER)) == 2
+        house.studio.gallery.delete(OWNER, [*ids, new_id()])
+    assert len(house.studio.gallery.newest(OWNER)) == 2
 
 
 def test_what_was_deleted_an_hour_ago_is_erased_at_the_next_start(house: House) -> None:
     job = house.done(count=2)
-    first, second = house.studio.pictures_of(OWNER, job.id)
-    file = house.studio.picture_file(OWNER, first.id)
-    house.studio.delete_pictures(OWNER, [first.id])
+    first, second = house.studio.gallery.of_job(OWNER, job.id)
+    file = house.studio.gallery.file(OWNER, first.id)
+    house.studio.gallery.delete(OWNER, [first.id])
     house.clock.now += UNDO
     house.studio.start()
     assert file.is_file(), "the hour is not over yet"
@@ -344,21 +348,21 @@ def test_what_was_deleted_an_hour_ago_is_erased_at_the_next_start(house: House) 
     assert again.stop()
     assert not file.exists()
     with pytest.raises(NotFound, match="gone for good"):
-        again.restore_pictures(OWNER, [first.id])
-    assert again.picture_file(OWNER, second.id).is_file()
+        again.gallery.restore(OWNER, [first.id])
+    assert again.gallery.file(OWNER, second.id).is_file()
     assert again.verify() == []
     again.close()
 
 
 def test_a_deletion_erases_what_was_deleted_long_before(house: House) -> None:
     job = house.done(count=2)
-    first, second = house.studio.pictures_of(OWNER, job.id)
-    file = house.studio.picture_file(OWNER, first.id)
-    house.studio.delete_pictures(OWNER, [first.id])
+    first, second = house.studio.gallery.of_job(OWNER, job.id)
+    file = house.studio.gallery.file(OWNER, first.id)
+    house.studio.gallery.delete(OWNER, [first.id])
     house.clock.now += UNDO + 1
-    house.studio.delete_pictures(OWNER, [second.id])
+    house.studio.gallery.delete(OWNER, [second.id])
     assert not file.exists()
-    house.studio.restore_pictures(OWNER, [second.id])
+    house.studio.gallery.restore(OWNER, [second.id])
 
 
 # --- what there is ---------------------------------------------------------------------------------------------------
@@ -382,19 +386,19 @@ def test_a_base_of_ones_own_stands_with_the_others(house: House) -> None:
 
 def test_opening_a_studio_again_changes_nothing(house: House) -> None:
     house.done()
-    before = house.studio.history(OWNER)
+    before = house.studio.counter.history(OWNER)
     again = Studio.open(house.studio.settings, {}, runners={"image": house.runner})
-    assert again.history(OWNER) == before
+    assert again.counter.history(OWNER) == before
     again.close()
 
 
 def test_a_grant_with_the_same_key_is_one_grant(house: House) -> None:
     key = new_id()
     for _ in range(3):
-        house.studio.grant(CLIENT, "tune_image", 8, reason="a gift", key=key)
-    assert house.studio.balances(CLIENT)["tune_image"].available == 8
+        house.studio.counter.grant(OWNER, CLIENT, "tune_image", 8, reason="a gift", key=key)
+    assert house.studio.counter.balances(CLIENT)["tune_image"].available == 8
     with pytest.raises(Conflict):
-        house.studio.grant(CLIENT, "tune_image", 9, reason="a gift", key=key)
+        house.studio.counter.grant(OWNER, CLIENT, "tune_image", 9, reason="a gift", key=key)
 
 
 # --- the gallery -----------------------------------------------------------------------------------------------------
@@ -402,21 +406,21 @@ def test_a_grant_with_the_same_key_is_one_grant(house: House) -> None:
 
 def test_favourites_are_marked_filtered_and_recalled(house: House) -> None:
     job = house.done(count=2, steps=20)
-    first, second = house.studio.pictures_of(OWNER, job.id)
-    house.studio.mark_favourites(OWNER, [second.id], favourite=True)
-    page = house.studio.gallery(OWNER, favourites=True, text="woman")
+    first, second = house.studio.gallery.of_job(OWNER, job.id)
+    house.studio.gallery.mark(OWNER, [second.id], favourite=True)
+    page = house.studio.gallery.page(OWNER, favourites=True, text="woman")
     assert [one.id for one in page.pictures] == [second.id]
-    assert house.studio.gallery_choices(OWNER).bases == ("starter",)
-    assert house.studio.recall(OWNER, first.id).fields["prompt"] == "a smiling woman"
-    assert house.studio.gallery(CLIENT).total == 0
-    for ask in (house.studio.recall, house.studio.small_picture):
+    assert house.studio.gallery.choices(OWNER).bases == ("starter",)
+    assert house.studio.gallery.recall(OWNER, first.id).fields["prompt"] == "a smiling woman"
+    assert house.studio.gallery.page(CLIENT).total == 0
+    for ask in (house.studio.gallery.recall, house.studio.gallery.small):
         with pytest.raises(NotFound):
             ask(CLIENT, first.id)
     with pytest.raises(NotFound):
-        house.studio.mark_favourites(CLIENT, [first.id], favourite=True)
+        house.studio.gallery.mark(CLIENT, [first.id], favourite=True)
 
 
 def test_the_owner_is_on_the_house_plan_and_a_client_on_none(house: House) -> None:
-    assert house.studio.plan(OWNER) == "house"
-    assert house.studio.plan(CLIENT) is None
+    assert house.studio.counter.plan(OWNER).name == "house"
+    assert house.studio.counter.plan(CLIENT).name is None
     assert house.studio.prices().tools["upscale-x2"] == 1

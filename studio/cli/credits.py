@@ -18,7 +18,7 @@ from studio.rules import shown, whole
 
 def show(args: Namespace) -> Answer:
     with opened(args) as studio:
-        balances = studio.balances(args.account)
+        balances = studio.counter.balances(args.account)
         plan = studio.counter.plan(args.account)
     rows = [(kind, balance.posted, balance.held, balance.available) for kind, balance in balances.items()]
     held = table([("KIND", "POSTED", "HELD", "AVAILABLE"), *rows])
@@ -27,7 +27,7 @@ def show(args: Namespace) -> Answer:
 
 def history(args: Namespace) -> Answer:
     with opened(args) as studio:
-        entries = studio.history(args.account, limit=whole("limit", args.limit, 1, 10_000))
+        entries = studio.counter.history(args.account, limit=whole("limit", args.limit, 1, 10_000))
     head = ("NO", "AT (UTC)", "WHAT", "KIND", "POSTED", "HELD", "JOB", "REASON")
     rows = [
         (one.seq, at(one.at), one.phase, one.kind, one.posted_change, one.held_change, one.job or "-", one.reason)
@@ -41,7 +41,7 @@ def history(args: Namespace) -> Answer:
 
 def verify(args: Namespace) -> Answer:
     with opened(args) as studio:
-        studio.balances(args.account)
+        studio.counter.balances(args.account)
         faults = studio.verify()
     text = "\n".join(faults) if faults else "The account book is sound: every sum agrees and the chain is unbroken."
     return Answer(body={"faults": faults}, text=text, code=1 if faults else 0)
@@ -53,8 +53,8 @@ def grant(args: Namespace) -> Answer:
         raise Refused(f"kind must be one of {allowed}, not {shown(args.kind)}.", field="kind", allowed=allowed)
     kind = cast(CreditKind, args.kind)
     with opened(args) as studio:
-        studio.grant(args.account, kind, args.amount, reason=args.reason, key=args.id)
-        balances = studio.balances(args.account)
+        studio.counter.grant(OWNER, args.account, kind, args.amount, reason=args.reason, key=args.id)
+        balances = studio.counter.balances(args.account)
     return Answer(
         body=answers.of_balances(balances),
         text=f"Granted {answers.in_words({kind: args.amount})}; {balances[kind].available} are available now.",

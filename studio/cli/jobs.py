@@ -22,8 +22,8 @@ def list_jobs(args: Namespace) -> Answer:
 def show(args: Namespace) -> Answer:
     with opened(args) as studio:
         job = studio.job(args.account, args.id)
-        pictures = studio.pictures_of(args.account, args.id)
-        made = [answers.of_picture(one, str(studio.picture_file(args.account, one.id))) for one in pictures]
+        pictures = studio.gallery.of_job(args.account, args.id)
+        made = [answers.of_picture(one, str(studio.gallery.file(args.account, one.id))) for one in pictures]
     return Answer(body={**answers.of_job(job), "made": made}, text=_words(job, [str(one["path"]) for one in made]))
 
 

@@ -40,8 +40,8 @@ def generate(args: Namespace) -> Answer:
 
             # 3. What came out goes into the folder.
             job = studio.job(args.account, job_id)
-            pictures = studio.pictures_of(args.account, job_id)
-            files = [studio.picture_file(args.account, picture.id) for picture in pictures]
+            pictures = studio.gallery.of_job(args.account, job_id)
+            files = [studio.gallery.file(args.account, picture.id) for picture in pictures]
             if out:
                 try:
                     files = out.take([(one.index, file) for one, file in zip(pictures, files, strict=True)])

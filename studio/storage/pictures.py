@@ -32,6 +32,14 @@ def add(tx: Tx, folder: Path, job: Job, drawn: Drawn, *, now: int) -> bool:
     name = file_name(job.id, drawn.index)
     target = folder / name
     target.parent.mkdir(exist_ok=True)
+    record(tx, job, drawn, now=now)
+    drawn.file.replace(target)
+    fsync_folder(target.parent)
+    return True
+
+
+def record(tx: Tx, job: Job, drawn: Drawn, *, now: int) -> None:
+    """The picture's row alone; its file is looked for under `file_name`."""
     tx.execute(
         """
         INSERT INTO picture
@@ -43,7 +51,7 @@ def add(tx: Tx, folder: Path, job: Job, drawn: Drawn, *, now: int) -> bool:
             job.id,
             drawn.index,
             job.account,
-            name,
+            file_name(job.id, drawn.index),
             drawn.width,
             drawn.height,
             drawn.seed,
@@ -55,9 +63,6 @@ def add(tx: Tx, folder: Path, job: Job, drawn: Drawn, *, now: int) -> bool:
             searchable(drawn.recipe),
         ),
     )
-    drawn.file.replace(target)
-    fsync_folder(target.parent)
-    return True
 
 
 def searchable(recipe: Mapping[str, object]) -> str:

@@ -95,7 +95,7 @@ def add(studio: Studio) -> None:
         """
         visit = visit_of(studio, request)
         with told(visit):
-            made = [_linked(one) for one in studio.pictures_of(visit.account, id)]
+            made = [_linked(one) for one in studio.gallery.of_job(visit.account, id)]
             return answers.of_job(studio.job(visit.account, id)) | {"made": made}
 
     def cancel(id: str, request: gr.Request = None) -> dict:  # type: ignore[assignment]
@@ -117,14 +117,14 @@ def add(studio: Studio) -> None:
         """
         visit = visit_of(studio, request)
         with told(visit):
-            found = studio.pictures(visit.account, limit=whole("limit", limit, 1, MOST_LISTED), before=before)
+            found = studio.gallery.newest(visit.account, limit=whole("limit", limit, 1, MOST_LISTED), before=before)
             return {"pictures": [_linked(one) for one in found]}
 
     def balance(request: gr.Request = None) -> dict:  # type: ignore[assignment]
         """The balance of each kind of credit: posted, held, available."""
         visit = visit_of(studio, request)
         with told(visit):
-            return answers.of_balances(studio.balances(visit.account))
+            return answers.of_balances(studio.counter.balances(visit.account))
 
     endpoints: tuple[Callable[..., Any], ...] = (quote, generate, job, cancel, pictures, balance)
     for endpoint in endpoints:

@@ -26,7 +26,7 @@ def shown(visit: Visit) -> Markup:
 
 def _balances(visit: Visit) -> Markup:
     words = visit.words
-    balances = visit.studio.balances(visit.account)
+    balances = visit.studio.counter.balances(visit.account)
     cards = [
         el(
             "div",
@@ -37,7 +37,7 @@ def _balances(visit: Visit) -> Markup:
         )
         for kind in CREDIT_KINDS
     ]
-    plan = visit.studio.plan(visit.account)
+    plan = visit.studio.counter.plan(visit.account).name
     told = words("credits.house") if plan == HOUSE else words("credits.plan", plan=plan or words("credits.no_plan"))
     return join(el("h2", words("credits.balances")), el("div", *cards, class_="balances"), el("p", told, class_="hint"))
 
@@ -66,7 +66,7 @@ def _prices(visit: Visit) -> Markup:
 
 def _history(visit: Visit) -> Markup:
     words = visit.words
-    entries = visit.studio.history(visit.account, limit=MOST_ENTRIES)
+    entries = visit.studio.counter.history(visit.account, limit=MOST_ENTRIES)
     title = el("h2", words("credits.history"))
     if not entries:
         return join(title, el("p", words("credits.no_history"), class_="hint"))

@@ -60,7 +60,7 @@ def shown(visit: Visit, text: str, kind: str, base: str, style: str, favourites:
         "favourites": bool(favourites),
     }
     try:
-        page = visit.studio.gallery(
+        page = visit.studio.gallery.page(
             visit.account,
             **given,
             limit=PER_PAGE,
@@ -68,7 +68,7 @@ def shown(visit: Visit, text: str, kind: str, base: str, style: str, favourites:
             after=id if way == "after" else None,
         )
     except NotFound:  # erased meanwhile: from the beginning again
-        page = visit.studio.gallery(visit.account, **given, limit=PER_PAGE)
+        page = visit.studio.gallery.page(visit.account, **given, limit=PER_PAGE)
     if not page.pictures:
         if any(given.values()):
             return views.empty(words, "gallery.nothing", "picture")
@@ -126,7 +126,7 @@ def _pager(words: Words, page: Any) -> Markup:
 
 def choices(visit: Visit) -> tuple[Any, Any, Any]:
     """What there is to filter by: kinds, bases, styles."""
-    words, found = visit.words, visit.studio.gallery_choices(visit.account)
+    words, found = visit.words, visit.studio.gallery.choices(visit.account)
     titles = {one.id: one.title for one in visit.studio.styles()}
     every = (words("gallery.all"), ALL)
     return (
@@ -149,14 +149,14 @@ def place_of(visit: Visit, data: Mapping[str, object]) -> str:
 def star(visit: Visit, data: Mapping[str, object]) -> Markup:
     """Marks pictures as favourites, or takes the mark away, and says so."""
     ids, on = ids_of(data), bool(data.get("on"))
-    visit.studio.mark_favourites(visit.account, ids, favourite=on)
+    visit.studio.gallery.mark(visit.account, ids, favourite=on)
     return _notice(visit.words.count("notice.starred" if on else "notice.unstarred", len(ids)))
 
 
 def bin(visit: Visit, data: Mapping[str, object]) -> Markup:
     """Deletes pictures, and offers to bring them back."""
     ids = ids_of(data)
-    visit.studio.delete_pictures(visit.account, ids)
+    visit.studio.gallery.delete(visit.account, ids)
     undo = button(visit.words("notice.undo"), data_do="unbin", data_ids=",".join(ids), class_="quiet")
     return _notice(visit.words.count("notice.deleted", len(ids)), undo)
 
@@ -164,7 +164,7 @@ def bin(visit: Visit, data: Mapping[str, object]) -> Markup:
 def unbin(visit: Visit, data: Mapping[str, object]) -> Markup:
     """Brings deleted pictures back."""
     ids = ids_of(data)
-    visit.studio.restore_pictures(visit.account, ids)
+    visit.studio.gallery.restore(visit.account, ids)
     return _notice(visit.words.count("notice.restored", len(ids)))
 
 

@@ -42,7 +42,7 @@ def routes(studio: Studio) -> list[APIRoute]:
         content = await request.body()
         visit = visit_of(studio, request)
         try:
-            found = await run_in_threadpool(visit.studio.recall_file, content)
+            found = await run_in_threadpool(visit.studio.gallery.recall_file, content)
         except StudioError as error:
             return JSONResponse({"error": visit.words.sentence(error)}, 400)
         return JSONResponse({"fields": dict(found.fields), "lost": list(found.lost)})
@@ -70,8 +70,8 @@ def routes(studio: Studio) -> list[APIRoute]:
 
 def whole(visit: Visit, request: Request) -> Response:
     """The PNG itself, with its recipe and mark; as a download where `?download` is asked for."""
-    picture = visit.studio.picture(visit.account, request.path_params["id"])
-    path = _there(visit.studio.picture_file(visit.account, picture.id))
+    picture = visit.studio.gallery.picture(visit.account, request.path_params["id"])
+    path = _there(visit.studio.gallery.file(visit.account, picture.id))
     kind = "attachment" if "download" in request.query_params else "inline"
     return FileResponse(
         path, media_type="image/png", headers=LASTING, filename=name(picture), content_disposition_type=kind
@@ -79,13 +79,13 @@ def whole(visit: Visit, request: Request) -> Response:
 
 
 def small(visit: Visit, request: Request) -> Response:
-    path = visit.studio.small_picture(visit.account, request.path_params["id"])
+    path = visit.studio.gallery.small(visit.account, request.path_params["id"])
     return FileResponse(_there(path), media_type="image/webp", headers=LASTING)
 
 
 def about(visit: Visit, request: Request) -> Response:
     """What the viewer shows beside a picture: its recipe by names, and as AUTOMATIC1111 writes it."""
-    picture = visit.studio.picture(visit.account, request.path_params["id"])
+    picture = visit.studio.gallery.picture(visit.account, request.path_params["id"])
     body = {
         "id": picture.id,
         "favourite": picture.favourite,
@@ -130,7 +130,9 @@ def _pictures(visit: Visit, ids: list[str]) -> list[tuple[Picture, Path]]:
     if not 1 <= len(ids) <= MOST_IDS:
         raise Refused(f"ids must name 1 to {MOST_IDS} pictures.", field="ids", allowed=f"1 to {MOST_IDS}")
     studio, account = visit.studio, visit.account
-    return [(studio.picture(account, id), _there(studio.picture_file(account, id))) for id in dict.fromkeys(ids)]
+    return [
+        (studio.gallery.picture(account, id), _there(studio.gallery.file(account, id))) for id in dict.fromkeys(ids)
+    ]
 
 
 def zipped(visit: Visit, found: list[tuple[Picture, Path]]) -> Iterator[bytes]:

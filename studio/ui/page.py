@@ -73,7 +73,7 @@ def looked(visit: Visit, focus: str, seen: Any, *asked: Any) -> list[Any]:
     before: Mapping[str, Any] = seen if isinstance(seen, dict) else {}
     active = visit.studio.active_jobs(visit.account)
     newest_job = visit.studio.jobs(visit.account, limit=1)
-    newest_picture = visit.studio.pictures(visit.account, limit=1)
+    newest_picture = visit.studio.gallery.newest(visit.account, limit=1)
     moved = [(one.id, one.state, one.step, one.delivered, one.cancel_requested, one.seconds_left) for one in active]
     # Lists that are long are only put together where something has moved.
     mark = str((moved, [(one.id, one.state) for one in newest_job]))

@@ -159,7 +159,7 @@ def stage(visit: Visit, focus: Any) -> Markup:
     job = focused(visit, focus)
     if job is None:
         return views.empty(words, "stage", "picture")
-    made = visit.studio.pictures_of(visit.account, job.id)
+    made = visit.studio.gallery.of_job(visit.account, job.id)
     parts = [_running(visit, job) if not job.ended else _ended(visit, job), views.outcome(words, job)]
     if made:
         parts.append(views.pictures(words, made, list_id="made", actions=True))
@@ -227,13 +227,13 @@ def restore_from(visit: Visit) -> Markup:
 
 def reuse(visit: Visit, data: Mapping[str, object]) -> tuple[dict[str, Any], Markup]:
     """Form updates for the settings of a picture, and what was lost on the way. Raises NotFound."""
-    recalled = visit.studio.recall(visit.account, ids_of(data)[0])
+    recalled = visit.studio.gallery.recall(visit.account, ids_of(data)[0])
     return filled({**recalled.fields, "count": 1}, bases_here(visit.studio)), lost(visit, recalled.lost)
 
 
 def vary(visit: Visit, data: Mapping[str, object]) -> tuple[dict[str, Any], Markup]:
     """The same settings with the seeds that come next: pictures that are near, and new. Raises NotFound."""
-    recalled = visit.studio.recall(visit.account, ids_of(data)[0])
+    recalled = visit.studio.gallery.recall(visit.account, ids_of(data)[0])
     fields = dict(recalled.fields)
     if isinstance(fields.get("seed"), int):
         fields["seed"] = (int(str(fields["seed"])) + VARY_BY) % (MOST_SEED + 1)
@@ -242,7 +242,7 @@ def vary(visit: Visit, data: Mapping[str, object]) -> tuple[dict[str, Any], Mark
 
 def seed(visit: Visit, data: Mapping[str, object]) -> tuple[dict[str, Any], Markup]:
     """The seed of a picture alone. Raises NotFound."""
-    picture = visit.studio.picture(visit.account, ids_of(data)[0])
+    picture = visit.studio.gallery.picture(visit.account, ids_of(data)[0])
     return filled({"seed": picture.seed}, {}), Markup("")
 
 

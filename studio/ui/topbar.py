@@ -55,8 +55,8 @@ def _jobs(visit: Visit) -> Markup:
 
 def _balance(visit: Visit) -> Markup:
     words = visit.words
-    balances = visit.studio.balances(visit.account)
-    if visit.studio.plan(visit.account) == HOUSE:
+    balances = visit.studio.counter.balances(visit.account)
+    if visit.studio.counter.plan(visit.account).name == HOUSE:
         said = words("top.house")
         full = words("credits.house")
     else:

@@ -51,7 +51,7 @@ class Served:
         raise AssertionError("the job did not end")
 
     def pictures(self, **fields: Any) -> list[Picture]:
-        return self.studio.pictures_of(OWNER, self.done(**fields).id)
+        return self.studio.gallery.of_job(OWNER, self.done(**fields).id)
 
 
 def opened(root: Path, artist: Artist, **settings: Any) -> Studio:

@@ -29,7 +29,7 @@ SECRETS = ("studio.db", "worker.lock", "pictures", "uploads", "jobs")
 def test_a_picture_is_given_whole_small_and_as_a_download(served: Served) -> None:
     (picture,) = served.pictures(seed=7, width=768, height=1024)
     whole = httpx.get(f"{served.url}media/pictures/{picture.id}.png")
-    assert whole.content == served.studio.picture_file(OWNER, picture.id).read_bytes()
+    assert whole.content == served.studio.gallery.file(OWNER, picture.id).read_bytes()
     assert whole.headers["cache-control"].startswith("private")
     assert whole.headers["x-content-type-options"] == "nosniff"
     small = httpx.get(f"{served.url}media/pictures/{picture.id}/small")
@@ -40,11 +40,11 @@ def test_a_picture_is_given_whole_small_and_as_a_download(served: Served) -> Non
 
 def test_what_is_anothers_deleted_or_not_there_is_not_found(served: Served) -> None:
     served.studio.open_account(CLIENT)
-    served.studio.grant(CLIENT, "playground", 5, reason="for the test")
-    theirs = served.studio.pictures_of(CLIENT, served.done(CLIENT).id)[0]
+    served.studio.counter.grant(OWNER, CLIENT, "playground", 5, reason="for the test")
+    theirs = served.studio.gallery.of_job(CLIENT, served.done(CLIENT).id)[0]
     (gone,) = served.pictures()
-    served.studio.small_picture(OWNER, gone.id)
-    served.studio.delete_pictures(OWNER, [gone.id])
+    served.studio.gallery.small(OWNER, gone.id)
+    served.studio.gallery.delete(OWNER, [gone.id])
     for id in (theirs.id, gone.id, new_id(), "x", "..%2F..%2Fstudio.db"):
         for address in (f"media/pictures/{id}.png", f"media/pictures/{id}/small", f"media/pictures/{id}/about"):
             assert httpx.get(served.url + address).status_code == 404, address
@@ -77,7 +77,7 @@ def test_a_zip_has_every_picture_once_and_their_recipes(served: Served) -> None:
         rows = list(csv.DictReader(io.StringIO(archive.read("recipes.csv").decode())))
         first = archive.read(names[0])
     assert len(names) == 3
-    assert first == served.studio.picture_file(OWNER, made[0].id).read_bytes()
+    assert first == served.studio.gallery.file(OWNER, made[0].id).read_bytes()
     assert [row["file"] for row in rows] == names[:2]
     assert [row["seed"] for row in rows] == ["3", "4"]
     # A spreadsheet must not take a prompt for a formula.
@@ -92,7 +92,7 @@ def test_a_zip_of_nothing_or_of_too_much_is_refused(served: Served, ids: str) ->
 
 def test_a_picture_that_was_made_here_gives_its_settings_back(served: Served) -> None:
     (picture,) = served.pictures(prompt="an old man", style="toon", seed=11, steps=20)
-    content = served.studio.picture_file(OWNER, picture.id).read_bytes()
+    content = served.studio.gallery.file(OWNER, picture.id).read_bytes()
     told = httpx.post(f"{served.url}media/settings", content=content).json()
     assert told["lost"] == []
     expected = {"prompt": "an old man", "style": "toon", "seed": 11, "steps": 20}
@@ -240,7 +240,7 @@ def test_an_upload_past_the_limit_is_refused(served: Served) -> None:
 
 def test_everything_of_the_data_folder_but_the_cache_is_blocked(served: Served) -> None:
     settings: Settings = served.studio.settings
-    served.studio.small_picture(OWNER, served.pictures()[0].id)
+    served.studio.gallery.small(OWNER, served.pictures()[0].id)
     present = {path.name for path in settings.data.iterdir()} - {"cache"}
     blocked = {Path(path).name for path in blocked_paths(settings)}
     assert {name for name in present if name not in blocked} == set()
