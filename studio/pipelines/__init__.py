@@ -15,6 +15,7 @@ from studio.settings import Settings
 RUNNERS: Mapping[str, str] = {
     "image": "studio.pipelines.text2image:Text2Image",
     "upscale": "studio.pipelines.upscale:Upscale",
+    "face": "studio.pipelines.face:FaceEnhance",
     "background": "studio.pipelines.background:Background",
 }
 """Of each kind of job the `module:factory`; a factory is called with the device and the bases and gives the runner."""

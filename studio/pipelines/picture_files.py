@@ -22,6 +22,7 @@ from studio.pipelines import recipe
 from studio.pipelines.recipe import Carried
 
 MOST_PIXELS = 50_000_000
+MOST_BYTES = 512 << 20  # of a file: 50 megapixels of 16 bits and four channels, unpacked, are 400 MB
 ALLOWED = f"one JPEG, PNG, WebP or HEIF picture of at most {MOST_PIXELS // 1_000_000} megapixels"
 FORMATS = ("JPEG", "PNG", "WEBP")
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
@@ -65,6 +66,12 @@ class Photo:
         return self.colour.itemsize * 8
 
     @property
+    def pixels(self) -> Array:
+        """(height, width, 1 to 4): grey or RGB, and what is transparent where something is."""
+        colour = self.colour[..., None] if self.grey else self.colour
+        return colour if self.alpha is None else np.concatenate([colour, self.alpha[..., None]], axis=2)
+
+    @property
     def rgb(self) -> Array:
         """(height, width, 3), also of a grey picture."""
         return np.repeat(self.colour[..., None], 3, axis=2) if self.grey else self.colour
@@ -86,6 +93,9 @@ def read(path: Path, *, name: str | None = None, field: str = "file") -> Photo:
 
     # 1. The file, which may not be there or not be ours to read.
     try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise Refused(f"{name} has {size / 1e6:.0f} MB.", field=field, allowed=f"at most {MOST_BYTES >> 20} MB")
         body = path.read_bytes()
     except OSError as error:
         why = (

@@ -26,7 +26,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class PngWriter:
     """A PNG that grows by `write`; a context manager, since only a closed one is whole.
 
-    `channels` is 1 to 4, `depth` 8 or 16 bits; `texts` are text chunks, `mask` a grey PNG to go with the picture.
+    `channels` is 1 to 4, `depth` 8 or 16 bits; `texts` are text chunks, `mask` a grey PNG to go with the picture,
+    `level` how hard zlib tries.
     Raises OSError as the file does, and ValueError for rows that do not fit or are too few.
     """
 
@@ -41,10 +42,11 @@ class PngWriter:
         profile: bytes | None = None,
         texts: Mapping[str, str] | None = None,
         mask: bytes | None = None,
+        level: int = LEVEL,
     ) -> None:
         self.width, self.channels, self.depth = width, channels, depth
         self._left = height
-        self._packer = zlib.compressobj(LEVEL)
+        self._packer = zlib.compressobj(level)
         self._above = np.zeros(width * channels * depth // 8, np.uint8)
         self._waiting = bytearray()
         self._file = path.open("wb")

@@ -337,5 +337,31 @@ def m007_gallery(db: sqlite3.Connection) -> None:
         db.execute(f"CREATE INDEX {name} ON picture ({columns}, deleted_at) WHERE deleted_at IS NULL")
 
 
+def m008_upload_names(db: sqlite3.Connection) -> None:
+    """What a picture that was handed in is called where it came from: what is made of it is called so too."""
+    db.execute("ALTER TABLE upload ADD COLUMN name TEXT NOT NULL DEFAULT ''")
+
+
+def m009_gallery_indexes(db: sqlite3.Connection) -> None:
+    """Counts and finds pictures by what is short in an index without their prompts, which are most of its length."""
+    db.execute("DROP INDEX picture_newest")
+    db.execute("DROP INDEX picture_shown")
+    for name, columns in (
+        ("picture_newest", "account, seq, kind, base, style, favourite"),
+        ("picture_words", "account, seq, kind, base, style, favourite, searchable"),
+    ):
+        db.execute(f"CREATE INDEX {name} ON picture ({columns}, deleted_at) WHERE deleted_at IS NULL")
+
+
 SET = "likeness"
-STEPS = (m001_accounts, m002_jobs, m003_ledger, m004_pictures, m005_deleted_pictures, m006_purchases, m007_gallery)
+STEPS = (
+    m001_accounts,
+    m002_jobs,
+    m003_ledger,
+    m004_pictures,
+    m005_deleted_pictures,
+    m006_purchases,
+    m007_gallery,
+    m008_upload_names,
+    m009_gallery_indexes,
+)

@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from studio.domain import NotFound
@@ -14,21 +15,44 @@ def add(tx: Tx, folder: Path, account: str, png: bytes, *, now: int) -> str:
 
     The same picture from the same account has the same id, so that a request sent twice is the same request.
     """
-    upload = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{account} {hashlib.sha256(png).hexdigest()}"))
-    name = f"{upload}.png"
-    tx.execute(
-        "INSERT INTO upload (id, account, file, created_at) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-        (upload, account, name, now),
-    )
-    part = folder / f"{name}.part"
+    sha256 = hashlib.sha256(png).hexdigest()
+    part = folder / f"{sha256}.part"
     try:
         part.write_bytes(png)
         fsync_file(part)
-        part.replace(folder / name)
+        return take(tx, folder, account, part, sha256=sha256, now=now)
     except OSError:
         part.unlink(missing_ok=True)
         raise
+
+
+def take(tx: Tx, folder: Path, account: str, part: Path, *, sha256: str, name: str = "", now: int) -> str:
+    """Takes over such a picture from a file on the same file system that `fsync_file` was called on; returns its id.
+
+    `name` is what it is called where it came from; of a picture handed in twice, the last time. Raises OSError.
+    """
+    upload = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{account} {sha256}"))
+    file = f"{upload}.png"
+    tx.execute(
+        """
+        INSERT INTO upload (id, account, file, name, created_at) VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT (id) DO UPDATE SET
+            name = coalesce(nullif(excluded.name, ''), name), created_at = excluded.created_at
+        """,
+        (upload, account, file, name, now),
+    )
+    part.replace(folder / file)
     return upload
+
+
+def names(tx: Tx, account: str, ids: Iterable[str]) -> dict[str, str]:
+    """What those of the account's uploads that are still here are called, by id; `""` for one without a name."""
+    found: dict[str, str] = {}
+    for upload in ids:
+        row = tx.execute("SELECT name FROM upload WHERE id = ? AND account = ?", (upload, account)).fetchone()
+        if row is not None:
+            found[upload] = str(row["name"])
+    return found
 
 
 def path(tx: Tx, folder: Path, account: str, upload: str, *, field: str) -> Path:
