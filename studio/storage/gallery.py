@@ -1,12 +1,14 @@
 """Looks through an account's pictures: newest first, by page and filter, as fast for a hundred thousand as for ten."""
 
-from bisect import bisect_left, bisect_right
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studio.domain import NotFound, Picture
 from studio.storage import pictures
 from studio.storage.database import NEWEST, Tx
+
+_SIGN = re.compile(r"[%_\\]")  # what means something to LIKE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +52,9 @@ def page(
 
     Raises NotFound where `before` or `after` is no picture of the account.
     """
-    # 1. Which ones: by indexes alone, so that of the long rows only the page's own are read.
-    find = _find if sieve == Filter() else _sift
-    found, first, total = find(tx, account, sieve, limit, before, after)
+    # 1. Which ones, and how many there are: by indexes alone, so that of the long rows only the page's own are read.
+    found, is_newest = _found(tx, account, sieve, limit, before, after)
+    first, total = _counted(tx, account, sieve, limit, found, is_newest)
 
     # 2. The page's own rows.
     marks = ", ".join("?" * len(found))
@@ -91,45 +93,42 @@ def mark(tx: Tx, account: str, ids: Sequence[str], *, favourite: bool) -> None:
             raise NotFound("There is no such picture.", field="id")
 
 
-def _find(
+def _found(
     tx: Tx, account: str, sieve: Filter, limit: int, before: str | None, after: str | None
-) -> tuple[list[int], int, int]:
-    """The page of everything: its seqs, how many are newer, how many there are."""
-    shown = "FROM picture INDEXED BY picture_newest WHERE account = ? AND deleted_at IS NULL"
+) -> tuple[list[int], bool]:
+    """The page's seqs, newest first, and whether it is the newest page."""
+    those, values = _those(account, sieve)
 
     def seqs(more: str, value: int, order: str) -> list[int]:
-        rows = tx.execute(f"SELECT seq {shown} AND seq {more} ? ORDER BY seq {order} LIMIT ?", (account, value, limit))
+        rows = tx.execute(f"SELECT seq {those} AND seq {more} ? ORDER BY seq {order} LIMIT ?", (*values, value, limit))
         return [row[0] for row in rows]
 
     if before is not None:
-        found = seqs("<", _seq(tx, account, before), "DESC")
-    elif after is not None:
+        return seqs("<", _seq(tx, account, before), "DESC"), False
+    if after is not None:
         found = seqs(">", _seq(tx, account, after) if after else 0, "ASC")[::-1]
-        if after and len(found) < limit:  # the first page, which has grown since
-            found = seqs("<", NEWEST, "DESC")
-    else:
-        found = seqs("<", NEWEST, "DESC")
-    total = tx.execute(f"SELECT count(*) {shown}", (account,)).fetchone()[0]
-    first = tx.execute(f"SELECT count(*) {shown} AND seq > ?", (account, found[0])).fetchone()[0] if found else 0
-    return found, first, total
+        if len(found) == limit or not after:
+            return found, False
+    return seqs("<", NEWEST, "DESC"), True  # also where fewer than a page are newer than `after`
 
 
-def _sift(
-    tx: Tx, account: str, sieve: Filter, limit: int, before: str | None, after: str | None
-) -> tuple[list[int], int, int]:
-    """The same of what a filter lets through: one look at every picture's entry in the index."""
+def _counted(tx: Tx, account: str, sieve: Filter, limit: int, found: Sequence[int], is_newest: bool) -> tuple[int, int]:
+    """How many are newer than the page's, and how many there are in all."""
+    those, values = _those(account, sieve)
+    if is_newest:
+        few = len(found) < limit
+        return 0, len(found) if few else int(tx.execute(f"SELECT count(*) {those}", values).fetchone()[0])
+    newest = found[0] if found else 0
+    row = tx.execute(f"SELECT count(*), count(nullif(seq > ?, 0)) {those}", (newest, *values)).fetchone()
+    return int(row[1]), int(row[0])
+
+
+def _those(account: str, sieve: Filter) -> tuple[str, tuple[object, ...]]:
+    """The pictures that a filter lets through, as a query goes on after its columns, and the values it takes."""
     where, values = _where(account, sieve)
-    rows = tx.execute(f"SELECT seq FROM picture INDEXED BY picture_shown WHERE {where} ORDER BY seq", values)
-    oldest_first = [row[0] for row in rows]
-    total = len(oldest_first)
-    end = total
-    if before is not None:
-        end = bisect_left(oldest_first, _seq(tx, account, before))
-    elif after is not None:
-        start = bisect_right(oldest_first, _seq(tx, account, after)) if after else 0
-        end = min(start + limit, total)
-    found = oldest_first[max(end - limit, 0) : end][::-1]
-    return found, total - end, total
+    # Prompts are long: the index that has them is only walked where they are asked for.
+    index = "picture_words" if sieve.text.split() else "picture_newest"
+    return f"FROM picture INDEXED BY {index} WHERE {where}", values
 
 
 def _where(account: str, sieve: Filter) -> tuple[str, tuple[object, ...]]:
@@ -141,10 +140,15 @@ def _where(account: str, sieve: Filter) -> tuple[str, tuple[object, ...]]:
             values.append(getattr(sieve, column))
     if sieve.favourites:
         terms.append("favourite = 1")
-    for word in sieve.text.casefold().split():
-        terms.append("instr(searchable, ?) > 0")
-        values.append(word)
+    for word in dict.fromkeys(sieve.text.casefold().split()):
+        # In half the time that instr takes. That it ignores the case of English letters does not matter here.
+        terms.append(r"searchable LIKE ? ESCAPE '\'")
+        values.append(f"%{_SIGN.sub(_literal, word)}%")
     return " AND ".join(terms), tuple(values)
+
+
+def _literal(sign: re.Match[str]) -> str:
+    return f"\\{sign[0]}"
 
 
 def _seq(tx: Tx, account: str, picture_id: str) -> int:

@@ -112,21 +112,79 @@ def test_there_is_to_choose_from_what_pictures_have(bench: Bench, jobs: Jobs) ->
         )
 
 
-def test_filtering_reads_no_long_rows_but_the_pages_own(bench: Bench) -> None:
-    where, values = gallery._where(OWNER, Filter(text="a b", style="toon", favourites=True))
-    asked = f"EXPLAIN QUERY PLAN SELECT seq FROM picture INDEXED BY picture_shown WHERE {where} ORDER BY seq"
+@pytest.mark.parametrize("sieve", [Filter(), Filter(style="toon", favourites=True)])
+def test_what_asks_for_no_words_is_found_without_reading_prompts(bench: Bench, jobs: Jobs, sieve: Filter) -> None:
+    assert plans(bench, jobs, sieve) == {"picture_newest (account=?)", "picture_newest (account=? AND seq<?)"}
+
+
+def test_words_are_looked_for_without_reading_whole_rows(bench: Bench, jobs: Jobs) -> None:
+    sieve = Filter(text="smiling wo", style="toon", favourites=True)
+    assert plans(bench, jobs, sieve) == {"picture_words (account=?)", "picture_words (account=? AND seq<?)"}
+
+
+def plans(bench: Bench, jobs: Jobs, sieve: Filter) -> set[str]:
+    """What the queries for a middle page walk, but for the rows that are shown."""
+    all_ids = made(jobs, count=8, style="toon")
+    with bench.database.write() as tx:
+        gallery.mark(tx, OWNER, all_ids, favourite=True)
+    ran: list[str] = []
     with bench.database.read() as tx:
-        plan = tx.execute(asked, values).fetchall()
-    assert [row["detail"] for row in plan] == ["SEARCH picture USING COVERING INDEX picture_shown (account=?)"]
+        tx.set_trace_callback(ran.append)
+        found = gallery.page(tx, OWNER, sieve, limit=3, before=all_ids[2])
+        tx.set_trace_callback(None)
+        steps = [row["detail"] for query in ran for row in tx.execute(f"EXPLAIN QUERY PLAN {query}")]
+    assert ids(found) == all_ids[3:6]
+    beside = (
+        "SEARCH picture USING INTEGER PRIMARY KEY",
+        "SEARCH picture USING INDEX sqlite_autoindex_picture_1 (id=?)",
+    )
+    walked = {step for step in steps if not step.startswith(beside)}
+    assert all(step.startswith("SEARCH picture USING COVERING INDEX ") for step in walked)
+    return {step.removeprefix("SEARCH picture USING COVERING INDEX ") for step in walked}
+
+
+def test_signs_that_mean_something_to_the_database_are_looked_for_as_they_are(bench: Bench, jobs: Jobs) -> None:
+    made(jobs, prompt="plain")
+    percent = made(jobs, prompt="100% red")
+    underscore = made(jobs, prompt="a_b")
+    backslash = made(jobs, prompt=r"a\b")
+    assert ids(page(bench, Filter(text="%"))) == percent
+    assert ids(page(bench, Filter(text="0% r"))) == percent
+    assert ids(page(bench, Filter(text="_"))) == underscore
+    assert ids(page(bench, Filter(text="\\"))) == backslash
+
+
+def test_a_filtered_page_says_where_it_lies_and_how_many_there_are(bench: Bench, jobs: Jobs) -> None:
+    liked: list[str] = []
+    for style in ("toon", "comic") * 4:
+        liked = made(jobs, count=2, style=style)[:1] + liked
+    with bench.database.write() as tx:
+        gallery.mark(tx, OWNER, liked, favourite=True)
+    for sieve, expected in ((Filter(favourites=True), liked), (Filter(favourites=True, text="WOMAN"), liked)):
+        first = page(bench, sieve)
+        second = page(bench, sieve, before=ids(first)[-1])
+        last = page(bench, sieve, after="")
+        beyond = page(bench, sieve, before=expected[-1])
+        assert ids(first) + ids(second) == expected[:6]
+        assert ids(last) == expected[-3:]
+        assert ids(page(bench, sieve, after=ids(second)[0])) == ids(first)
+        assert ids(page(bench, sieve, after=expected[1])) == ids(first)
+        assert [(one.first, one.total, one.is_last) for one in (first, second, last, beyond)] == [
+            (0, 8, False),
+            (3, 8, False),
+            (5, 8, True),
+            (8, 8, True),
+        ]
 
 
 def test_pictures_made_before_they_could_be_searched_are_found(bench: Bench, jobs: Jobs) -> None:
     made(jobs, prompt="Ein GRÜNER Frosch")
     with bench.database.write() as tx:
-        for index in ("picture_shown", "picture_kind", "picture_base", "picture_style"):
+        for index in ("picture_words", "picture_kind", "picture_base", "picture_style"):
             tx.execute(f"DROP INDEX {index}")
         tx.execute("ALTER TABLE picture DROP COLUMN searchable")
         tables.m007_gallery(tx)
+        tables.m009_gallery_indexes(tx)
     assert page(bench, Filter(text="grüner frosch")).total == 1
 
 
