@@ -35,6 +35,7 @@ from studio.storage.database import Database
 from studio.storage.folder import DataFolder
 from studio.styles import Style
 from studio.worker import Worker, see_through
+from studio.workshop import Workshop
 
 HANDED_IN = "handed-in"  # stands in a checked request for the id that the picture does not have yet
 
@@ -46,7 +47,8 @@ Handed = Path | bytes  # a picture handed in: a file, or what is in it
 class Studio:
     """One data folder and all that works on it; safe to share between threads.
 
-    Pictures are asked for at its `gallery`, credits at its `counter`, models at `models`; here, what makes them.
+    Pictures are asked for at its `gallery`, credits at its `counter`, models at `models`, what works on pictures at its
+    `workshop`; here, what makes them.
     Every method takes the account that asks. What belongs to another account does not exist for it: NotFound. What is
     refused raises a `StudioError` with one sentence, has cost nothing and has left nothing behind.
     """
@@ -79,6 +81,15 @@ class Studio:
         self._worker = Worker(self._jobs)
         self.counter = Counter(database=database, prices=prices, clock=clock)
         self.gallery = Gallery(database=database, folder=folder, bases=models.bases, clock=clock)
+        self.workshop = Workshop(
+            database=database,
+            folder=folder,
+            bases=models.bases,
+            jobs=self._jobs,
+            wake=self._worker.wake,
+            prices=prices,
+            clock=clock,
+        )
 
     @classmethod
     def open(
