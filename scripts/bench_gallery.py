@@ -51,7 +51,8 @@ WORDS = (
     "portrait woman man girl boy robot fox cat dragon wizard knight queen pirate chef astronaut smiling laughing sad "
     "old young freckled bearded red blue green golden silver teal hair eyes coat scarf armour hat background soft "
     "light dramatic window evening rain snow forest city harbour studio bokeh detailed sharp gentle painted ink "
-    "charcoal warm cold misty neon close-up profile three-quarter view looking away über Größe Straße élan 東京 人像 улыбка"
+    "charcoal warm cold misty neon close-up profile three-quarter view looking away über Größe Straße élan 東京 "
+    "人像 улыбка"
 ).split()
 STYLES = (None, None, None, *(f"style-{number:02}" for number in range(30)))
 BASES = ("starter",) * 17 + ("sdxl",) * 2 + ("rare",)

@@ -52,14 +52,14 @@ def page(
 
     Raises NotFound where `before` or `after` is no picture of the account.
     """
-    # 1. Which ones, and how many there are: by indexes alone, so that of the long rows only the page's own are read.
-    found, is_newest = _found(tx, account, sieve, limit, before, after)
-    first, total = _counted(tx, account, sieve, limit, found, is_newest)
+    # 1. Which ones, and how many there are on both sides of them: one walk along an index, so that of the long rows
+    #    only the page's own are read.
+    found, newer, older = _found(tx, account, sieve, limit, before, after)
 
     # 2. The page's own rows.
     marks = ", ".join("?" * len(found))
     rows = tx.execute(f"SELECT * FROM picture WHERE seq IN ({marks}) ORDER BY seq DESC", found)
-    return Page(pictures=[pictures.picture_of(row) for row in rows], first=first, total=total)
+    return Page(pictures=[pictures.picture_of(row) for row in rows], first=newer, total=newer + len(found) + older)
 
 
 def choices(tx: Tx, account: str) -> Choices:
@@ -95,40 +95,33 @@ def mark(tx: Tx, account: str, ids: Sequence[str], *, favourite: bool) -> None:
 
 def _found(
     tx: Tx, account: str, sieve: Filter, limit: int, before: str | None, after: str | None
-) -> tuple[list[int], bool]:
-    """The page's seqs, newest first, and whether it is the newest page."""
-    those, values = _those(account, sieve)
+) -> tuple[list[int], int, int]:
+    """The page's seqs, newest first, and how many are newer and older than those."""
+    where, values = _where(account, sieve)
+    # Prompts are long: the index that has them is only walked where they are asked for.
+    index = "picture_words" if sieve.text.split() else "picture_newest"
+    those = f"FROM picture INDEXED BY {index} WHERE {where}"
 
     def seqs(more: str, value: int, order: str) -> list[int]:
         rows = tx.execute(f"SELECT seq {those} AND seq {more} ? ORDER BY seq {order} LIMIT ?", (*values, value, limit))
         return [row[0] for row in rows]
 
+    def count(more: str, value: int) -> int:
+        return int(tx.execute(f"SELECT count(*) {those} AND seq {more} ?", (*values, value)).fetchone()[0])
+
     if before is not None:
-        return seqs("<", _seq(tx, account, before), "DESC"), False
+        start = _seq(tx, account, before)
+        found = seqs("<", start, "DESC")
+        return found, count(">=", start), count("<", found[-1]) if len(found) == limit else 0
     if after is not None:
-        found = seqs(">", _seq(tx, account, after) if after else 0, "ASC")[::-1]
-        if len(found) == limit or not after:
-            return found, False
-    return seqs("<", NEWEST, "DESC"), True  # also where fewer than a page are newer than `after`
-
-
-def _counted(tx: Tx, account: str, sieve: Filter, limit: int, found: Sequence[int], is_newest: bool) -> tuple[int, int]:
-    """How many are newer than the page's, and how many there are in all."""
-    those, values = _those(account, sieve)
-    if is_newest:
-        few = len(found) < limit
-        return 0, len(found) if few else int(tx.execute(f"SELECT count(*) {those}", values).fetchone()[0])
-    newest = found[0] if found else 0
-    row = tx.execute(f"SELECT count(*), count(nullif(seq > ?, 0)) {those}", (newest, *values)).fetchone()
-    return int(row[1]), int(row[0])
-
-
-def _those(account: str, sieve: Filter) -> tuple[str, tuple[object, ...]]:
-    """The pictures that a filter lets through, as a query goes on after its columns, and the values it takes."""
-    where, values = _where(account, sieve)
-    # Prompts are long: the index that has them is only walked where they are asked for.
-    index = "picture_words" if sieve.text.split() else "picture_newest"
-    return f"FROM picture INDEXED BY {index} WHERE {where}", values
+        start = _seq(tx, account, after) if after else 0
+        found = seqs(">", start, "ASC")[::-1]
+        if len(found) == limit:
+            return found, count(">", found[0]), count("<=", start) if after else 0
+        if not after:
+            return found, 0, 0
+    found = seqs("<", NEWEST, "DESC")  # also where fewer than a page are newer than `after`
+    return found, 0, count("<", found[-1]) if len(found) == limit else 0
 
 
 def _where(account: str, sieve: Filter) -> tuple[str, tuple[object, ...]]:

@@ -114,12 +114,12 @@ def test_there_is_to_choose_from_what_pictures_have(bench: Bench, jobs: Jobs) ->
 
 @pytest.mark.parametrize("sieve", [Filter(), Filter(style="toon", favourites=True)])
 def test_what_asks_for_no_words_is_found_without_reading_prompts(bench: Bench, jobs: Jobs, sieve: Filter) -> None:
-    assert plans(bench, jobs, sieve) == {"picture_newest (account=?)", "picture_newest (account=? AND seq<?)"}
+    assert plans(bench, jobs, sieve) == {"picture_newest (account=? AND seq<?)", "picture_newest (account=? AND seq>?)"}
 
 
 def test_words_are_looked_for_without_reading_whole_rows(bench: Bench, jobs: Jobs) -> None:
     sieve = Filter(text="smiling wo", style="toon", favourites=True)
-    assert plans(bench, jobs, sieve) == {"picture_words (account=?)", "picture_words (account=? AND seq<?)"}
+    assert plans(bench, jobs, sieve) == {"picture_words (account=? AND seq<?)", "picture_words (account=? AND seq>?)"}
 
 
 def plans(bench: Bench, jobs: Jobs, sieve: Filter) -> set[str]:
