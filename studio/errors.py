@@ -23,7 +23,7 @@ class NotFound(StudioError):
 
 
 class Conflict(StudioError):
-    """The id already stands for something else, or the thing is no longer in a state that allows this."""
+    """The id already stands for something else, or things do not stand so that this can be done now."""
 
 
 class NotEnoughCredits(StudioError):

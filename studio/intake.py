@@ -9,7 +9,8 @@ from pathlib import Path
 import pillow_heif
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from studio.domain import ImageRequest, NotFound, Refused
+from studio.domain import ImageRequest, Refused
+from studio.paths import to_read
 from studio.pipelines.shapes import fitted
 from studio.storage import faults, uploads
 from studio.storage.database import Database
@@ -28,7 +29,7 @@ def prepared(
     """The pictures of a request as PNGs, by its fields, cut about their middle to the size that it asks for.
 
     Of the mask white is painted anew and black kept; what is transparent in it counts as black, in `init` as white.
-    Raises Refused and NotFound (no such file), naming the field.
+    Raises Refused, NotFound (no such file) and StorageFailed (it cannot be read), naming the field.
     """
     # 1. The picture it starts from.
     start = read("init", init, most_bytes=most_bytes)
@@ -76,9 +77,11 @@ def drop(database: Database, folder: DataFolder, account: str, kept: Mapping[str
 
 
 def read(field: str, handed: Path | bytes, *, most_bytes: int) -> Image.Image:
-    """The picture upright, in sRGB, as RGB or RGBA. Raises Refused and NotFound, naming the field."""
+    """The picture upright, in sRGB, as RGB or RGBA. Raises Refused, NotFound and StorageFailed, naming the field."""
     # 1. Its length.
-    length = _length(field, handed)
+    if isinstance(handed, Path):
+        handed = to_read(field, handed, allowed=ALLOWED)
+    length = len(handed) if isinstance(handed, bytes) else handed.stat().st_size
     if length > most_bytes:
         raise Refused(
             f"{field} has {length / 1e6:.1f} MB; at most {most_bytes >> 20} MB are allowed.",
@@ -106,14 +109,6 @@ def read(field: str, handed: Path | bytes, *, most_bytes: int) -> Image.Image:
             return _plain(image)
         except BROKEN as error:
             raise _broken(field) from error
-
-
-def _length(field: str, handed: Path | bytes) -> int:
-    if isinstance(handed, bytes):
-        return len(handed)
-    if not handed.is_file():
-        raise NotFound(f"{field} names no file: {handed}.", field=field, allowed=ALLOWED)
-    return handed.stat().st_size
 
 
 def _plain(image: Image.Image) -> Image.Image:

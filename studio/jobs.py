@@ -15,7 +15,6 @@ from studio.domain import (
     Drawn,
     Job,
     JobState,
-    Refused,
     Request,
     Runner,
     StorageFailed,
@@ -75,7 +74,8 @@ class Jobs:
         """Queues the request and holds its price, or neither.
 
         The client's `job_id` makes a double click one job: the same id with the same request is the same job.
-        Raises Refused, Conflict (the id with another request), NotFound (account, upload), NotEnoughCredits.
+        Raises Refused, Conflict (the id with another request, a full queue), NotFound (account, upload),
+        NotEnoughCredits.
         """
         # 1. What is asked, and what it costs.
         job_id = new_id() if job_id is None else checked_id(job_id)
@@ -96,7 +96,11 @@ class Jobs:
             for field, upload in request.inputs().items():
                 uploads.path(tx, self.folder.uploads, account, upload, field=field)
             if job_store.waiting(tx) >= self._queue_limit:
-                raise Refused(f"{self._queue_limit} jobs wait already: try again when some are done.", field="queue")
+                raise Conflict(
+                    f"{self._queue_limit} jobs wait already: try again when some are done.",
+                    field="queue",
+                    allowed=f"{self._queue_limit} waiting jobs",
+                )
 
             # 4. The job and its holds, in one transaction: where one of two prices cannot be held, nothing starts.
             job_store.insert(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from studio.errors import Refused
+from studio.paths import expanded, named
 from studio.rules import flag, number, shown, text, whole
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -16,6 +17,11 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 YES = ("1", "true", "yes", "on")
 NO = ("0", "false", "no", "off")
 PRECISIONS = ("auto", "bf16", "fp16", "fp32")
+USUAL = {
+    "win32": ("LOCALAPPDATA", "AppData/Local", "Likeness"),
+    "darwin": ("", "Library/Application Support", "Likeness"),
+}
+"""Of a system: the variable that names the folder for data, where that is in the home folder else, our part of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +48,7 @@ class Settings:
     def __post_init__(self) -> None:
         # Kept absolute, so that a later change of the working directory changes nothing.
         for folder in ("data", "models"):
-            object.__setattr__(self, folder, Path(getattr(self, folder)).expanduser().absolute())
+            object.__setattr__(self, folder, named(folder, getattr(self, folder)))
         whole("port", self.port, 0, 65535)
         whole("upload_mb", self.upload_mb, 1, 1024)
         whole("queue_limit", self.queue_limit, 1, 10_000)
@@ -68,7 +74,8 @@ class Settings:
     def read(cls, env: Mapping[str, str], toml: Path | None = None) -> Self:
         """The settings of this environment and file (default: `studio.toml` in the data folder, where there is one).
 
-        Raises `Refused`, naming the variable or the file's key and what it allows.
+        Raises `Refused`, naming the variable or the file's key and what it allows, and `StorageFailed` where the data
+        or models folder cannot be opened.
         """
         types = {field.name: field.type for field in fields(cls)}
 
@@ -79,8 +86,8 @@ class Settings:
             if env.get(variable, "").strip():
                 found[field] = _of_text(variable, env[variable].strip(), str(types[field]))
 
-        # 2. The file, which may set everything but the folder it lies in.
-        data = Path(found.get("data") or default_data_folder(env))
+        # 2. The file, which may also say that the data lie elsewhere than it does.
+        data = named("data", found.get("data") or default_data_folder(env))
         path = toml or data / "studio.toml"
         if toml is not None or path.is_file():
             for key, value in _read_toml(path).items():
@@ -96,12 +103,17 @@ class Settings:
 
 
 def default_data_folder(env: Mapping[str, str]) -> Path:
-    """The usual place for a user's data on this system, never the working directory or the temp folder."""
-    if sys.platform == "win32":
-        return Path(env.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "Likeness"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "Likeness"
-    return Path(env.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "likeness"
+    """The usual place for a user's data on this system, never the working directory or the temp folder.
+
+    Raises `Refused` where the user has no home folder.
+    """
+    variable, folder, name = USUAL.get(sys.platform, ("XDG_DATA_HOME", ".local/share", "likeness"))
+    if env.get(variable):
+        return Path(env[variable]) / name
+    own = expanded("~")
+    if not own.is_absolute():
+        raise Refused("You have no home folder here: set STUDIO_DATA.", field="data", allowed="a folder")
+    return own / folder / name
 
 
 def _of_text(variable: str, value: str, kind: str) -> object:
@@ -125,7 +137,8 @@ def _of_text(variable: str, value: str, kind: str) -> object:
 def _of_toml(path: Path, key: str, value: object) -> object:
     """A relative folder in the file is meant from where the file lies. Wrong types are left for the checks."""
     if key in ("data", "models"):
-        return path.parent / text(key, value, most=4096)
+        words = text(key, value, most=4096)
+        return Path(words) if words.startswith("~") else path.parent / words
     return value
 
 

@@ -209,6 +209,58 @@ def test_a_data_folder_that_cannot_be_made_is_one_sentence(shell: Shell, monkeyp
     assert "/dev/null/data" in done.json["error"]
 
 
+LONG = "x" * 300
+PLACES = [
+    (f"generate x --out {LONG}", {}, "out"),
+    ("generate x --out loop", {}, "out"),
+    ("generate x --out ~nobody-here/out", {}, "out"),
+    ("generate x --out EMPTY", {}, "out"),
+    (f"generate x --init {LONG}", {}, "init"),
+    ("generate x --init EMPTY", {}, "init"),
+    ("generate x --init . --mask loop", {}, "mask"),
+    (f"models add {LONG}", {}, "file"),
+    ("models add loop", {}, "file"),
+    (f"restore {LONG} --yes", {}, "file"),
+    ("restore EMPTY --yes", {}, "file"),
+    (f"backup {LONG}", {}, "file"),
+    ("jobs list", {"STUDIO_DATA": f"/tmp/{LONG}"}, "data"),
+    ("quote", {"STUDIO_DATA": "loop"}, "data"),
+    ("jobs list", {"STUDIO_DATA": "~nobody-here/data"}, "data"),
+    ("doctor", {"STUDIO_DATA": "loop"}, "data"),
+    ("models list", {"STUDIO_MODELS": f"/tmp/{LONG}"}, "models"),
+    ("generate x", {"STUDIO_MODELS": "loop"}, "models"),
+]
+
+
+@pytest.mark.parametrize(("words", "env", "named"), PLACES, ids=[row[0][:30] + str(row[1])[:30] for row in PLACES])
+def test_a_place_that_cannot_be_used_is_one_sentence(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, env: dict[str, str], named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    done = shell(*("" if word == "EMPTY" else word for word in words.split()), "--json")
+    assert done.code in (1, 2)
+    assert done.json["field"] == named
+    assert named in done.json["error"]
+    assert len(done.err.splitlines()) == 1
+    assert shell.runner.asked == []
+
+
+def test_what_nobody_foresaw_is_one_sentence_and_the_log_has_the_rest(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("studio.cli.jobs.list_jobs", broken)
+    done = shell("jobs", "list", "--json")
+    assert (done.code, done.json["field"]) == (1, None)
+    assert "Something broke in the studio (ZeroDivisionError)" in done.json["error"]
+    assert caplog.records[-1].exc_info is not None
+
+
 # --- making pictures -------------------------------------------------------------------------------------------------
 
 

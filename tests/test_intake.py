@@ -172,9 +172,9 @@ def test_broken_files_are_told_in_one_sentence(tmp_path: Path) -> None:
 def test_a_file_that_is_too_long_or_not_there_is_told_with_its_field(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="mask has 1.6 MB; at most 1 MB are allowed"):
         read("mask", b"x" * 1_600_000, most_bytes=MB)
-    with pytest.raises(NotFound, match="mask names no file"):
+    with pytest.raises(NotFound, match="mask: there is no file"):
         read("mask", tmp_path / "nowhere.png", most_bytes=MB)
-    with pytest.raises(NotFound, match="init names no file"):
+    with pytest.raises(NotFound, match="init: there is no file"):
         read("init", tmp_path, most_bytes=MB)
 
 

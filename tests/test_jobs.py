@@ -159,7 +159,7 @@ def test_a_full_queue_says_so(bench: Bench) -> None:
     jobs = bench.jobs(FakeRunner(), queue_limit=2)
     jobs.submit(OWNER, request())
     jobs.submit(OWNER, request())
-    with pytest.raises(Refused, match="2 jobs wait already"):
+    with pytest.raises(Conflict, match="2 jobs wait already"):
         jobs.submit(OWNER, request())
     jobs.run_next()
     jobs.submit(OWNER, request())

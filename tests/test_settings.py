@@ -34,6 +34,19 @@ def test_a_folder_in_the_file_is_meant_from_where_the_file_lies(tmp_path: Path) 
     assert Settings.read({}, file).data == tmp_path / "here"
 
 
+def test_a_home_folder_is_understood_wherever_a_folder_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "studio.toml").write_text('port = 8000\nmodels = "~/weights"\n')
+    settings = Settings.read({"STUDIO_DATA": "~"})
+    assert (settings.data, settings.port, settings.models) == (tmp_path, 8000, tmp_path / "weights")
+
+
+def test_without_a_home_folder_the_variable_to_set_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studio.settings.expanded", lambda words: Path(words))
+    with pytest.raises(Refused, match="STUDIO_DATA"):
+        Settings.read({})
+
+
 def test_the_default_data_folder_is_neither_the_working_nor_the_temp_folder() -> None:
     data = Settings.read({}).data
     assert data.is_absolute()

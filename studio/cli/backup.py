@@ -2,17 +2,17 @@
 
 import os
 from argparse import Namespace
-from pathlib import Path
 
 from studio import keeping
 from studio.cli.jobs import at
 from studio.cli.output import Answer, agreed, note
+from studio.paths import named, to_read
 from studio.settings import Settings
 
 
 def backup(args: Namespace) -> Answer:
     made = keeping.back_up(
-        Settings.read(os.environ), Path(args.file), database_only=args.database_only, overwrite=args.overwrite
+        Settings.read(os.environ), named("file", args.file), database_only=args.database_only, overwrite=args.overwrite
     )
     for fault in made.faults:
         note(f"The account book does not agree with itself, and this backup could not be restored: {fault}.")
@@ -31,8 +31,9 @@ def backup(args: Namespace) -> Answer:
 
 def restore(args: Namespace) -> Answer:
     settings = Settings.read(os.environ)
-    agreed(f"Everything in {settings.data} is replaced by what {args.file} has.", yes=args.yes, must=True)
-    done = keeping.bring_back(settings, Path(args.file))
+    file = to_read("file", args.file, allowed="a file that backup made")
+    agreed(f"Everything in {settings.data} is replaced by what {file} has.", yes=args.yes, must=True)
+    done = keeping.bring_back(settings, file)
     for sentence in done.notes:
         note(sentence)
     return Answer(

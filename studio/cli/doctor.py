@@ -10,8 +10,9 @@ from studio.settings import Settings
 
 def doctor(args: Namespace) -> Answer:
     """Exits 1 where something has failed; warnings alone are no failure."""
+    settings = Settings.read(os.environ)
     note("Looking; PyTorch takes some seconds to load.")
-    findings = list(examine(Settings.read(os.environ), os.environ))
+    findings = list(examine(settings, os.environ))
     failed = any(finding.state == "failed" for finding in findings)
     signs = {"well": "ok", "warning": "warning", "failed": "FAILED"}
     lines = [f"{signs[finding.state]:8}{finding.name}: {finding.said}" for finding in findings]

@@ -5,6 +5,7 @@ Only a command that needs the studio loads it: help and prices come at once.
 
 import argparse
 import json
+import logging
 import os
 import sys
 import warnings
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from studio.jobs import Runners
 
 DONE, FAILED, USAGE = 0, 1, 2
+
+log = logging.getLogger(__name__)
 
 
 def main(words: Sequence[str], runners: "Runners | None" = None) -> int:
@@ -52,6 +55,10 @@ def main(words: Sequence[str], runners: "Runners | None" = None) -> int:
         # Whoever read the answer has enough of it; Python must not try to write the rest when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except Exception as error:
+        log.exception("a command broke")
+        why = f"{error.filename or 'A file'}: {error.strerror}" if isinstance(error, OSError) else type(error).__name__
+        return _fail(StudioError(f"Something broke in the studio ({why}); what is above says where."), FAILED, as_json)
 
 
 def _command(place: str) -> Callable[[argparse.Namespace], Answer]:

@@ -6,13 +6,13 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
 
 from studio import answers
 from studio.cli.opening import opened
 from studio.cli.out_folder import OutFolder
 from studio.cli.output import Answer, Meter, Unfinished, note
 from studio.domain import Job, NotFound, Size, StorageFailed
+from studio.paths import named
 from studio.rules import job_id as checked_id
 from studio.rules import new_id
 from studio.service import Studio
@@ -24,11 +24,13 @@ def generate(args: Namespace) -> Answer:
     """Raises what `Studio.generate` does, StorageFailed and Conflict (the folder), and Unfinished."""
     job_id = new_id() if args.id is None else checked_id(args.id)
     fields = _fields(args)
-    init, mask = (None if file is None else Path(file) for file in (args.init, args.mask))
+    init, mask = (
+        None if file is None else named(field, file) for field, file in (("init", args.init), ("mask", args.mask))
+    )
     with opened(args) as studio:
         # 1. What can be wrong is told before anything is charged: first the request, then the folder.
         request = studio.check(fields, init=init is not None, mask=mask is not None)
-        out = None if args.out is None else OutFolder(Path(args.out), job_id, request, overwrite=args.overwrite)
+        out = None if args.out is None else OutFolder(named("out", args.out), job_id, request, overwrite=args.overwrite)
         with out.ready(made_before=_is_known(studio, args.account, job_id)) if out else nullcontext():
             # 2. The job, seen through to its end.
             with _cancelled_when_stopped(studio, args.account, job_id):

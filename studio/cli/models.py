@@ -3,10 +3,10 @@
 import os
 from argparse import Namespace
 from itertools import groupby
-from pathlib import Path
 
 from studio.cli.output import Answer, Meter, note, table
 from studio.models import Models
+from studio.paths import named
 from studio.settings import Settings
 
 
@@ -61,7 +61,7 @@ def fetch(args: Namespace) -> Answer:
 
 
 def add(args: Namespace) -> Answer:
-    path = _models().add(Path(args.file), overwrite=args.overwrite)
+    path = _models().add(named("file", args.file), overwrite=args.overwrite)
     return Answer(
         body={"id": path.stem, "path": str(path)}, text=f"{path.stem} can be used now: generate --base {path.stem}"
     )

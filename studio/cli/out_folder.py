@@ -18,7 +18,7 @@ class OutFolder:
     """Where pictures go, under names that are known before there are any."""
 
     def __init__(self, folder: Path, job_id: str, request: ImageRequest, *, overwrite: bool) -> None:
-        self.folder = folder.expanduser().absolute()
+        self.folder = folder.absolute()
         self.overwrite = overwrite
         words = re.sub(r"[^a-z0-9]+", "-", request.prompt.lower())[:40].strip("-") or "picture"
         self.names = [f"{words}-{job_id[:8]}-{number}.png" for number in range(1, request.pictures + 1)]
@@ -82,8 +82,9 @@ class OutFolder:
         try:
             yield
         except OSError as error:
+            why = "it is no folder" if isinstance(error, FileExistsError) else os.strerror(error.errno or 0)
             raise StorageFailed(
-                f"{self.folder} cannot be written: {os.strerror(error.errno or 0)}.",
+                f"{self.folder} cannot be written: {why}.",
                 field="out",
                 allowed="a folder that can be written",
             ) from error

@@ -10,7 +10,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from studio.domain import BrokenWeights, Conflict, NotFound, Refused
+from studio.domain import BrokenWeights, Conflict, Refused
+from studio.paths import to_read
 from studio.pipelines.download import check_space, writing
 from studio.pipelines.families import Family, recognise_width
 from studio.pipelines.weights import sha256
@@ -26,9 +27,11 @@ KNOWN = "a whole Stable Diffusion 1.x or XL model as one .safetensors file"
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The tensors a file names, by name. Raises NotFound, Refused (no safetensors) and BrokenWeights (cut short)."""
-    if not path.is_file():
-        raise NotFound(f"There is no file {path}.", field="file", allowed=KNOWN)
+    """The tensors a file names, by name.
+
+    Raises NotFound, StorageFailed (it cannot be read), Refused (no safetensors) and BrokenWeights (cut short).
+    """
+    path = to_read("file", path, allowed=KNOWN)
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
@@ -73,7 +76,7 @@ def add_file(path: Path, models: Path, *, overwrite: bool = False) -> Path:
     Raises Refused, BrokenWeights, NotFound, Conflict (the name is taken) and StorageFailed.
     """
     # 1. Is it one?
-    path = path.expanduser().absolute()
+    path = to_read("file", path, allowed=KNOWN)
     family = family_of_file(path)
     target = models / "bases" / f"{path.stem}.safetensors"
     if target.exists() and not overwrite:

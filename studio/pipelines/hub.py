@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from studio.domain import WeightsMissing
+from studio.paths import expanded
 from studio.pipelines.download import AGENT, PATIENCE_S, Count, SourceFailed, check_space, download, length, writing
 from studio.pipelines.weights import BaseModel, HubFile, sha256
 
@@ -170,19 +171,18 @@ def in_cache(cache: Path, repo: str, revision: str = "") -> Path | None:
     A given revision must be there exactly; without one, what the cache calls `main`.
     """
     place = cache / f"models--{repo.replace('/', '--')}"
-    if not revision:
-        reference = place / "refs" / "main"
-        if not reference.is_file():
-            return None
-        revision = reference.read_text(encoding="utf-8").strip()
-    snapshot = place / "snapshots" / revision
-    return snapshot if (snapshot / "model_index.json").is_file() else None
+    try:
+        revision = revision or (place / "refs" / "main").read_text(encoding="utf-8").strip()
+        snapshot = place / "snapshots" / revision
+        return snapshot if (snapshot / "model_index.json").is_file() else None
+    except OSError:  # it is not there, or the cache is another user's
+        return None
 
 
 def cache_folder(env: Mapping[str, str]) -> Path:
     """Where the Hugging Face cache is, by the variables its own library uses."""
     if env.get("HF_HUB_CACHE"):
-        return Path(env["HF_HUB_CACHE"]).expanduser()
+        return expanded(env["HF_HUB_CACHE"])
     if env.get("HF_HOME"):
-        return Path(env["HF_HOME"]).expanduser() / "hub"
-    return Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "huggingface" / "hub"
+        return expanded(env["HF_HOME"]) / "hub"
+    return expanded(env.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface" / "hub"

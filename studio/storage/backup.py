@@ -3,13 +3,15 @@
 Photos and exports are never in a backup: they are to be forgotten soon, and a backup would remember them.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.domain import Refused, StorageFailed
+from studio.domain import Conflict, Refused, StorageFailed
+from studio.paths import named
 from studio.storage import archive, faults
 from studio.storage.database import Database, Tx
 from studio.storage.folder import DataFolder
@@ -69,13 +71,15 @@ def backup(
 ) -> BackedUp:
     """Writes one archive while the studio is in use.
 
-    Raises Refused (a file of that name is there, no such folder), StorageFailed.
+    Raises Conflict (a file of that name is there), Refused (no such folder), StorageFailed.
     """
-    file = file.expanduser().absolute()
+    file = named("file", file)
     if file.exists() and not overwrite:
-        raise Refused(f"{file} is there already.", field="file", allowed="a new name, or --overwrite")
+        raise Conflict(f"{file} is there already.", field="file", allowed="a new name, or --overwrite")
     if not file.parent.is_dir():
         raise Refused(f"There is no folder {file.parent}.", field="file", allowed="a file in a folder that is there")
+    if not os.access(file.parent, os.W_OK):
+        raise StorageFailed(f"{file.parent} cannot be written.", field="file", allowed="a folder that can be written")
     copy = file.with_name(f"{file.name}.database.part")
     try:
         with archive.writing(file) as writer:

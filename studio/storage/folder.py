@@ -31,8 +31,9 @@ class DataFolder:
                 part.mkdir(exist_ok=True)
         except OSError as error:
             told = faults.of_os(error, root)
+            why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
             raise told or StorageFailed(
-                f"{root} cannot be the data folder ({error.strerror}).", field="data", allowed="a folder"
+                f"{root} cannot be the data folder: {why}.", field="data", allowed="a folder"
             ) from error
         return folder
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.domain import Refused
+from studio.paths import to_read
 from studio.storage import archive, forgotten, tables
 from studio.storage.backup import DATABASE, FORGOTTEN, KEPT, PRICES, Check, opened, told
 from studio.storage.database import Database
@@ -43,11 +44,9 @@ def restore(
     """Puts a backup in the place of all that is there, photos and unfinished work included, or changes nothing.
 
     Its checksums, its database and account book are verified first. What was deleted since is erased from it, and
-    `sweep` takes away what is due, before anybody sees it. Raises Refused, StorageFailed.
+    `sweep` takes away what is due, before anybody sees it. Raises Refused, NotFound (no such file), StorageFailed.
     """
-    file = file.expanduser().absolute()
-    if not file.is_file():
-        raise Refused(f"There is no file {file}.", field="file", allowed="a file that `backup` made")
+    file = to_read("file", file, allowed="a file that `backup` made")
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock, stage = WorkLock(folder.lock), folder.root / "restore.part"
     if not lock.acquire():

@@ -15,7 +15,7 @@ import pytest
 
 from studio import forgetting
 from studio.credits import ledger, verify
-from studio.domain import Refused, StorageFailed
+from studio.domain import Conflict, NotFound, Refused, StorageFailed
 from studio.rules import new_id
 from studio.storage import forgotten, pictures, uploads
 from studio.storage.backup import BackedUp, backup
@@ -384,7 +384,8 @@ def test_an_archive_that_was_cut_off_is_refused(studio: Bench, tmp_path: Path, s
 def test_what_is_no_archive_is_refused(studio: Bench, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("once upon a time " * 1000)
     refused(studio, tmp_path / "a.txt", "no whole backup")
-    refused(studio, tmp_path / "nothing", "There is no file")
+    with pytest.raises(NotFound, match="there is no file"):
+        bring_back(studio, tmp_path / "nothing")
 
 
 @pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "pictures/../../escaped", "studio.toml", "uploads/x"])
@@ -473,7 +474,7 @@ def test_a_damaged_database_is_no_hindrance(studio: Bench, tmp_path: Path) -> No
 
 def test_a_file_that_is_there_is_not_overwritten_unless_told_to(studio: Bench, tmp_path: Path) -> None:
     (tmp_path / "backup.tar").write_text("precious")
-    with pytest.raises(Refused, match="is there already"):
+    with pytest.raises(Conflict, match="is there already"):
         back_up(studio, tmp_path / "backup.tar")
     assert (tmp_path / "backup.tar").read_text() == "precious"
     back_up(studio, tmp_path / "backup.tar", overwrite=True)
