@@ -21,6 +21,7 @@ LOOKED_AT = [
     *sorted(STUDIO.rglob("*.py")),
     ROOT / "app.py",
     ROOT / "start.py",
+    *sorted((ROOT / "launch").glob("*.py")),
     *sorted((ROOT / "scripts").rglob("*.py")),
 ]
 

@@ -47,7 +47,7 @@ def test_every_command_stands_in_the_readme(readme):
 
 def test_every_environment_variable_stands_in_the_readme(readme):
     variables = {f"STUDIO_{field.name.upper()}" for field in fields(Settings)}
-    for path in (*STUDIO.rglob("*.py"), ROOT / "app.py", ROOT / "start.py"):
+    for path in (*STUDIO.rglob("*.py"), *(ROOT / "launch").glob("*.py"), ROOT / "app.py", ROOT / "start.py"):
         variables |= set(re.findall(r"\bSTUDIO_[A-Z][A-Z_]*\b", path.read_text(encoding="utf-8")))
     assert {variable for variable in variables if variable not in readme} == set()
 
@@ -55,7 +55,7 @@ def test_every_environment_variable_stands_in_the_readme(readme):
 def test_every_part_of_the_house_stands_in_the_tree(readme):
     tree = max(re.findall(r"```\w*\n(.*?)```", readme, re.S), key=lambda block: block.count(".py"))
     parts = [path.name for path in STUDIO.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()]
-    parts += ["app.py", "start.py", "requirements.txt", "constraints.txt", "models/", "tests/", "scripts/"]
+    parts += ["app.py", "start.py", "launch/", "requirements.txt", "constraints.txt", "models/", "tests/", "scripts/"]
     skipped = {"__init__.py", "__main__.py"}
     assert {part for part in parts if part not in skipped and part not in tree} == set()
 

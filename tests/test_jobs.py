@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -506,6 +507,18 @@ def test_a_file_that_a_crash_left_without_a_row_does_not_stay(bench: Bench) -> N
     jobs.recover()
     assert not orphan.exists()
     assert nothing_is_left_but_pictures(bench)
+
+
+def test_an_upload_that_a_crash_cut_short_does_not_stay(bench: Bench) -> None:
+    with bench.database.write() as tx:
+        whole = uploads.add(tx, bench.folder.uploads, OWNER, b"png", now=0)
+    left = [bench.folder.uploads / name for name in ("half.part", "nobodys.png", "just-now.part")]
+    for file in left:
+        file.write_bytes(b"x")
+    for file in (*left[:2], bench.folder.uploads / f"{whole}.png"):
+        os.utime(file, (0, 0))
+    bench.jobs(FakeRunner()).recover()
+    assert sorted(file.name for file in bench.folder.uploads.iterdir()) == sorted([f"{whole}.png", "just-now.part"])
 
 
 def test_recovering_twice_is_recovering_once(bench: Bench) -> None:

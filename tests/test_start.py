@@ -11,31 +11,31 @@ from pathlib import Path
 
 import pytest
 
-import start
+import launch
+from launch import pip, pythons, ready, venv
+from launch.fault import Fault
 
-START = Path(start.__file__)
+LAUNCH = Path(launch.__file__).parent
+START = LAUNCH.parent / "start.py"
 GOOD = {"path": "/opt/python", "version": "3.12.4", "wide": True, "sqlite": "3.45.1"}
 
 
 # --- itself ----------------------------------------------------------------------------------------------------------
 
 
-def test_python_3_8_can_read_it():
-    ast.parse(START.read_text(encoding="utf-8"), feature_version=(3, 8))
-
-
-def test_it_needs_the_standard_library_alone():
-    tree = ast.parse(START.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("path", [START, *sorted(LAUNCH.glob("*.py"))], ids=lambda path: path.name)
+def test_python_3_8_can_read_it_and_it_needs_the_standard_library_alone(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {name.split(".")[0] for name in names} <= set(sys.stdlib_module_names)
+    assert {name.split(".")[0] for name in names} <= set(sys.stdlib_module_names) | {"launch"}
 
 
 # --- which Python ----------------------------------------------------------------------------------------------------
 
 
 def test_a_good_python_is_taken():
-    assert start.judge(GOOD) == start.Python("/opt/python", "3.12.4")
+    assert pythons.judge(GOOD) == pythons.Python("/opt/python", "3.12.4")
 
 
 @pytest.mark.parametrize(
@@ -49,27 +49,27 @@ def test_a_good_python_is_taken():
     ],
 )
 def test_a_python_that_does_not_fit_is_refused_with_its_reason(facts, reason):
-    assert reason in start.judge({**GOOD, **facts})
+    assert reason in pythons.judge({**GOOD, **facts})
 
 
 def test_the_first_python_that_fits_is_chosen():
     looks = {
         "a": "Python 3.13.0 (a) is not 3.11 or 3.12",
-        "b": start.Python("b", "3.11.9"),
-        "c": start.Python("c", "3.12.1"),
+        "b": pythons.Python("b", "3.11.9"),
+        "c": pythons.Python("c", "3.12.1"),
     }
-    assert start.choose_python([["a"], ["b"], ["c"]], lambda command: looks[command[0]]).path == "b"
+    assert pythons.choose_python([["a"], ["b"], ["c"]], lambda command: looks[command[0]]).path == "b"
 
 
 def test_a_broken_venv_gets_the_python_of_its_own_line_back():
-    looks = {"b": start.Python("b", "3.11.9"), "c": start.Python("c", "3.12.1")}
-    assert start.choose_python([["b"], ["c"]], lambda command: looks[command[0]], line="3.12").path == "c"
-    assert start.choose_python([["b"]], lambda command: looks[command[0]], line="3.12").path == "b"
+    looks = {"b": pythons.Python("b", "3.11.9"), "c": pythons.Python("c", "3.12.1")}
+    assert pythons.choose_python([["b"], ["c"]], lambda command: looks[command[0]], line="3.12").path == "c"
+    assert pythons.choose_python([["b"]], lambda command: looks[command[0]], line="3.12").path == "b"
 
 
 def test_without_a_fitting_python_one_sentence_says_what_was_found_and_how_to_get_one():
-    with pytest.raises(start.Fault) as fault:
-        start.choose_python(
+    with pytest.raises(Fault) as fault:
+        pythons.choose_python(
             [["a"], ["gone"]], lambda command: "Python 3.9.2 (a) is not 3.11 or 3.12" if command == ["a"] else ""
         )
     assert "Python 3.9.2 (a) is not 3.11 or 3.12" in str(fault.value)
@@ -77,15 +77,15 @@ def test_without_a_fitting_python_one_sentence_says_what_was_found_and_how_to_ge
 
 
 def test_the_python_this_runs_on_passes_the_real_probe():
-    found = start.probe([sys.executable])
-    assert isinstance(found, start.Python)
+    found = pythons.probe([sys.executable])
+    assert isinstance(found, pythons.Python)
     assert found.version == "{}.{}.{}".format(*sys.version_info)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
 def test_a_command_that_is_no_python_is_passed_over(tmp_path):
-    assert start.probe([program(tmp_path / "python3.12", "echo 'not found' && exit 127")]) == ""
-    assert start.probe([str(tmp_path / "missing")]) == ""
+    assert pythons.probe([program(tmp_path / "python3.12", "echo 'not found' && exit 127")]) == ""
+    assert pythons.probe([str(tmp_path / "missing")]) == ""
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
@@ -94,7 +94,7 @@ def test_it_looks_on_the_path_in_pyenv_and_asks_uv(tmp_path, monkeypatch):
     program(tmp_path / "bin" / "uv", '[ "$4" = 3.12 ] && echo /managed/by/uv/python')
     program(tmp_path / "pyenv" / "versions" / "3.12.9" / "bin" / "python", "true")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/bin:/usr/bin")
-    found = list(start.candidates({"PYENV_ROOT": str(tmp_path / "pyenv")}))
+    found = list(pythons.candidates({"PYENV_ROOT": str(tmp_path / "pyenv")}))
     assert found[0] == [sys.executable]
     assert found.index([str(tmp_path / "pyenv/versions/3.12.9/bin/python")]) < found.index(["python3.11"])
     assert ["/managed/by/uv/python"] in found
@@ -129,7 +129,7 @@ def place(folder: Path, name: str, version: str, files: list[str]) -> None:
 
 
 def test_whole_packages_are_not_called_damaged(site):
-    assert start.damaged(site, start.owned(site)) == []
+    assert venv.damaged(site, venv.owned(site)) == []
 
 
 @pytest.mark.parametrize(
@@ -142,33 +142,33 @@ def test_whole_packages_are_not_called_damaged(site):
     ],
 )
 def test_what_lost_a_folder_or_its_metadata_is_named(site, gone, broken):
-    packages = start.owned(site)
+    packages = venv.owned(site)
     shutil.rmtree(site / gone)
-    assert sorted(start.damaged(site, packages)) == sorted(broken)
+    assert sorted(venv.damaged(site, packages)) == sorted(broken)
 
 
 def test_a_package_that_its_owner_replaced_is_left_alone(site):
-    packages = start.owned(site)
+    packages = venv.owned(site)
     shutil.rmtree(site / "big-2.5.dist-info")
     (site / "big.py").unlink()
     place(site, "big", "2.4", ["shared/big/data.bin"])
-    assert start.damaged(site, packages) == []
+    assert venv.damaged(site, packages) == []
 
 
 def test_what_a_killed_pip_left_is_cleared_away(site):
     (site / "big-2.5.dist-info" / "RECORD").unlink()
     (site / "~mall").mkdir()
-    start.clear_halves(site)
+    venv.clear_halves(site)
     assert sorted(path.name for path in site.iterdir()) == ["Small_Thing-1.0.dist-info", "big.py", "shared", "small"]
 
 
 def test_requirements_that_change_are_noticed_and_line_ends_are_not(tmp_path):
     (tmp_path / "requirements.txt").write_bytes(b"a>=1\nb\n")
-    before = start.fingerprint(tmp_path, ["requirements.txt"])
+    before = venv.fingerprint(tmp_path, ["requirements.txt"])
     (tmp_path / "requirements.txt").write_bytes(b"a>=1\r\nb\r\n")
-    assert start.fingerprint(tmp_path, ["requirements.txt"]) == before
+    assert venv.fingerprint(tmp_path, ["requirements.txt"]) == before
     (tmp_path / "requirements.txt").write_bytes(b"a>=2\nb\n")
-    assert start.fingerprint(tmp_path, ["requirements.txt"]) != before
+    assert venv.fingerprint(tmp_path, ["requirements.txt"]) != before
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_requirements_that_change_are_noticed_and_line_ends_are_not(tmp_path):
     ],
 )
 def test_a_failed_installation_is_explained(tmp_path, log, code, words):
-    assert words in start.advice(log, tmp_path, "python", code)
+    assert words in pip.advice(log, tmp_path, "python", code)
 
 
 # --- the whole of it, on a project small enough to install in a second ------------------------------------------------
@@ -201,7 +201,7 @@ def test_a_failed_installation_is_explained(tmp_path, log, code, words):
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose requirements are one hand-made wheel, installed by start.py itself."""
     root = tmp_path_factory.mktemp("template")
-    shutil.copy(START, root)
+    copy_start(root)
     wheel(root / "toy-1.0-py3-none-any.whl", "toy", {"toy/__init__.py": "", "toy/part.py": ""})
     wheel(root / "pytest-1.0-py3-none-any.whl", "pytest", {"pytest.py": "import sys; print('tested', sys.argv[1:])"})
     (root / "requirements.txt").write_text("./toy-1.0-py3-none-any.whl\n")
@@ -229,6 +229,11 @@ def toy(template: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(template, tmp_path / "project", symlinks=True))
 
 
+def copy_start(root: Path) -> None:
+    shutil.copy(START, root)
+    shutil.copytree(LAUNCH, root / "launch", ignore=shutil.ignore_patterns("__pycache__"))
+
+
 def wheel(path: Path, name: str, files: dict[str, str]) -> None:
     metadata = f"{name}-1.0.dist-info"
     files = files | {
@@ -246,11 +251,11 @@ def call(root: Path, *arguments: str, cwd: Path | None = None) -> subprocess.Com
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "STUDIO_", "PYTHON"))}
     env |= {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
     command = [sys.executable, str(root / "start.py"), *arguments]
-    return subprocess.run(command, cwd=cwd or root, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=cwd or root, env=env, capture_output=True, text=True, timeout=250, check=False)
 
 
 def site_of(root: Path) -> Path:
-    return start.site_packages(root / ".venv", f"{sys.version_info[0]}.{sys.version_info[1]}")
+    return venv.site_packages(root / ".venv", f"{sys.version_info[0]}.{sys.version_info[1]}")
 
 
 def test_a_second_start_does_nothing_but_the_command(toy):
@@ -312,7 +317,7 @@ def test_a_venv_of_a_python_that_does_not_fit_is_made_anew(toy):
 
 
 def test_an_installation_that_was_killed_goes_on(toy):
-    (toy / ".venv" / start.STAMP).unlink()
+    (toy / ".venv" / venv.STAMP).unlink()
     (site_of(toy) / "toy-1.0.dist-info" / "RECORD").unlink()
     (site_of(toy) / "toy" / "part.py").unlink()
     done = call(toy, "run", "--", "hello")
@@ -322,18 +327,18 @@ def test_an_installation_that_was_killed_goes_on(toy):
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps a running program's file")
 def test_repair_makes_it_anew_even_when_asked_from_inside(toy):
     (site_of(toy) / "left_behind.py").write_text("")
-    command = [str(start.venv_python(toy / ".venv")), "start.py", "repair"]
+    command = [str(venv.venv_python(toy / ".venv")), "start.py", "repair"]
     env = os.environ | {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
-    done = subprocess.run(command, cwd=toy, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=toy, env=env, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
     assert not (site_of(toy) / "left_behind.py").exists()
     assert call(toy, "run", "--", "hello").returncode == 0
 
 
 def test_a_half_written_stamp_is_no_stamp(toy):
-    (toy / ".venv" / start.STAMP).write_text('{"of": ')
+    (toy / ".venv" / venv.STAMP).write_text('{"of": ')
     assert call(toy, "run", "--", "hello").returncode == 0
-    assert json.loads((toy / ".venv" / start.STAMP).read_text())["of"]
+    assert json.loads((toy / ".venv" / venv.STAMP).read_text())["of"]
 
 
 def test_the_tests_bring_what_they_need_the_first_time_alone(toy):
@@ -363,11 +368,34 @@ def test_a_package_that_is_not_to_be_had_ends_in_advice_and_no_trace(toy):
 
 @pytest.mark.parametrize("arguments", [("fly",), ("run",), ("run", "--"), ("serve", "now"), ("check", "taste")])
 def test_a_wrong_command_is_answered_with_the_right_ones_and_nothing_is_installed(tmp_path, arguments):
-    shutil.copy(START, tmp_path)
+    copy_start(tmp_path)
     done = call(tmp_path, *arguments)
     assert done.returncode == 2
     assert "lint" in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["start.py"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["launch", "start.py"]
+
+
+def test_a_command_of_the_studio_without_run_is_told_where_it_goes(tmp_path):
+    copy_start(tmp_path)
+    assert call(tmp_path, "generate", "a face").stderr.endswith(
+        "no command generate. One of the studio's own goes after run --\n"
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+    copy_start(tmp_path)
+    (tmp_path / ".venv.lock").mkdir()
+    done = call(tmp_path, "run", "--", "hello")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and f"Check that {tmp_path} belongs to you" in done.stderr
+
+
+def test_a_venv_that_is_a_link_to_another_disk_is_emptied_there(tmp_path):
+    (tmp_path / "disk" / "lib").mkdir(parents=True)
+    (tmp_path / ".venv").symlink_to(tmp_path / "disk")
+    ready.remove(tmp_path / ".venv")
+    assert list((tmp_path / ".venv").iterdir()) == []
+    assert (tmp_path / ".venv").is_symlink()
 
 
 def test_two_first_starts_at_once_install_once(toy):
@@ -377,7 +405,8 @@ def test_two_first_starts_at_once_install_once(toy):
     both = [
         subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]
-    said = [process.communicate(timeout=120)[1] for process in both]
+    said = [process.communicate(timeout=240)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert sum("Making .venv" in text for text in said) == 1
     assert sum("waiting for it" in text for text in said) == 1
+    assert sum("Fetching the small model files" in text for text in said) == 1

@@ -1,10 +1,10 @@
-"""Clears away what jobs leave over: their scratch folders, and files that a crash left without a row."""
+"""Clears away what jobs leave over: their scratch folders, and files that a crash left without a row, uploads too."""
 
 import logging
 import shutil
 
 from studio.domain import Job
-from studio.storage import job_store, pictures
+from studio.storage import job_store, pictures, uploads
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
 
@@ -34,6 +34,11 @@ def sweep_all(database: Database, folder: DataFolder) -> None:
             shutil.rmtree(scratch, ignore_errors=True)
         elif job.ended:
             sweep(database, folder, job)
+    try:
+        with database.read() as tx:
+            uploads.drop_orphans(tx, folder.uploads)
+    except OSError:
+        log.warning("half uploads could not be removed; the next start tries again", exc_info=True)
 
 
 def empty(folder: DataFolder, job: Job) -> None:

@@ -1,6 +1,7 @@
 """Pictures handed in to be worked on: kept under an id, so that nothing above this layer passes paths on."""
 
 import hashlib
+import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 from studio.domain import NotFound
 from studio.storage.database import Tx
 from studio.storage.folder import fsync_file
+
+AT_WORK = 3600
+"""Seconds after which nobody writes on a file any more that has no row yet."""
 
 
 def add(tx: Tx, folder: Path, account: str, png: bytes, *, now: int) -> str:
@@ -75,3 +79,12 @@ def remove_unused(tx: Tx, folder: Path, account: str, upload: str) -> None:
     ).fetchall()
     for row in rows:
         (folder / str(row["file"])).unlink(missing_ok=True)
+
+
+def drop_orphans(tx: Tx, folder: Path) -> None:
+    """Removes what a crash left without a row, half files among them, but nothing that was written just now: another
+    process may be about to take it over. Raises OSError."""
+    known = {str(row["file"]) for row in tx.execute("SELECT file FROM upload")}
+    for file in folder.iterdir():
+        if file.name not in known and file.stat().st_mtime < time.time() - AT_WORK:
+            file.unlink(missing_ok=True)
