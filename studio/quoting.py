@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from studio.credits import pricing
 from studio.domain import Charge, ImageRequest
+from studio.rules import whole
 
 PRICED = ("width", "height", "steps", "count", "super_resolution", "tune")
 
@@ -19,5 +20,5 @@ def of_pictures(prices: pricing.Prices, fields: Mapping[str, object]) -> tuple[C
 
 def of_avatars(prices: pricing.Prices, count: int, *, super_resolution: bool) -> tuple[Charge, ...]:
     """The charges for so many pictures of a tune. Raises Refused."""
-    avatars = pricing.avatars(prices, count)
+    avatars = pricing.avatars(prices, whole("avatars", count, 1, pricing.MOST_QUOTED))
     return (avatars, pricing.tool(prices, "upscale", scale=2, count=count)) if super_resolution else (avatars,)

@@ -1,42 +1,84 @@
 """The page's API: typed functions, each named as its endpoint. What they answer, the commands print with --json."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.context import get_blocks_context
 from gradio.data_classes import FileData
 from gradio.events import api
-from gradio.utils import get_upload_folder
+from gradio.utils import get_function_description, get_function_params, get_upload_folder
 
-from studio import answers
+from studio import answers, quoting
 from studio.domain import Picture, Refused, Size
-from studio.rules import whole
+from studio.rules import flag, job_id, name, text, whole
 from studio.service import Studio
+from studio.ui import views
 from studio.ui.visit import told, visit_of
 
 MOST_LISTED = 200
+MOST_TEXT = 200  # characters that prompts are searched for
+
+Endpoint = Callable[..., Any]
 
 
 def add(studio: Studio) -> None:
     """Adds the endpoints to the page that is being laid out."""
+    for endpoint in (*_making(studio), *_finding(studio)):
+        offer(endpoint)
 
+
+def offer(endpoint: Endpoint) -> None:
+    """Makes a function an endpoint of its name. Its docstring is what the API view shows: what it does, and below
+    `Args:` a line for each argument."""
+    page = get_blocks_context()
+    assert page is not None, "endpoints are added while the page is laid out"
+    dependency = api(endpoint, api_name=endpoint.__name__)
+    _, about, _ = get_function_description(endpoint)
+    names = [argument[0] for argument in get_function_params(endpoint)]
+    for argument, component_id in zip(names, dependency["inputs"], strict=True):
+        component: Any = page.blocks[component_id]
+        component.label = argument
+        component._api_info = {**component._api_info, "additional_description": about[argument]}
+
+
+# --- what is made ----------------------------------------------------------------------------------------------------
+
+
+def _making(studio: Studio) -> Sequence[Endpoint]:
     def quote(
         size: str = "512x512",
         steps: int = 30,
         count: int = 1,
         super_resolution: bool = False,
+        tool: str | None = None,
+        scale: int | None = None,
+        avatars: int | None = None,
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> dict:
-        """The price of pictures; nothing is spent.
+        """What something costs; nothing is spent. Of pictures from a prompt, unless tool or avatars says otherwise.
+        Answers with price, kind (of credit) and charges, one for each kind of credit.
 
         Args:
-            size: width and height, each a multiple of 64 from 128 to 1024, as 512x768
-            steps: 1 to 150
-            count: how many pictures, 1 to 8
-            super_resolution: double the sides of each picture
+            size: width and height in pixels as 512x768, each a multiple of 64 from 128 to 1024.
+            steps: how many steps, 1 to 150.
+            count: how many pictures, 1 to 8; of a tool 1 to 100000.
+            super_resolution: true doubles the sides of each picture.
+            tool: upscale, face or background, instead of pictures from a prompt.
+            scale: of the tool upscale, how many times the sides, 2 or 4.
+            avatars: how many pictures of a tune, 1 to 100000, instead of pictures from a prompt.
         """
         with told(visit_of(studio, request)):
+            if scale is not None and tool != "upscale":
+                raise Refused("scale is for the tool upscale alone.", field="scale", allowed="only with tool upscale")
+            if tool is not None and avatars is not None:
+                raise Refused("tool and avatars cannot both be given.", field="avatars", allowed="one of the two")
+            if tool is not None:
+                return answers.of_charges(studio.workshop.quote(tool, count, scale=scale))
+            if avatars is not None:
+                enlarged = flag("super_resolution", super_resolution)
+                return answers.of_charges(quoting.of_avatars(studio.prices(), avatars, super_resolution=enlarged))
             asked = {"steps": steps, "count": count, "super_resolution": super_resolution, **_sides(size)}
             return answers.of_charges(studio.quote(asked))
 
@@ -58,24 +100,25 @@ def add(studio: Studio) -> None:
         id: str | None = None,
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> dict:
-        """Queues pictures from a prompt and answers at once with the job; ask `job` for what becomes of it.
+        """Queues pictures from a prompt and holds their price. Answers at once with the job; ask job for what becomes
+        of it.
 
         Args:
-            prompt: what to draw
-            negative: what should not be seen
-            style: the id of a style
-            base: the id of a base model
-            size: width and height, each a multiple of 64 from 128 to 1024, as 512x768
-            steps: 1 to 150
-            guidance: 0 to 30; left out, as the base likes it
-            scheduler: one that the base takes; left out, its first
-            seed: 0 to 4294967295; left out, drawn
-            count: how many pictures, 1 to 8
-            super_resolution: double the sides of each picture
-            init: a picture to start from
-            strength: 0.05 to 1, how much of init is drawn anew
-            mask: white where init is painted anew, black where it is kept
-            id: a UUID of your own: the same id again is the same job
+            prompt: what to draw, 1 to 2000 characters.
+            negative: what should not be seen, at most 2000 characters.
+            style: the id of a style; left out, none.
+            base: the id of a base model that is on this machine.
+            size: width and height in pixels as 512x768, each a multiple of 64 from 128 to 1024.
+            steps: how many steps, 1 to 150.
+            guidance: how closely the prompt is followed, 0 to 30; left out, as the base likes it.
+            scheduler: the id of one that the base takes; left out, its first.
+            seed: 0 to 4294967295; left out, drawn. The second picture has the next seed, and so on.
+            count: how many pictures, 1 to 8.
+            super_resolution: true doubles the sides of each picture.
+            init: a picture to start from: an uploaded JPEG, PNG, WEBP or HEIF of at most 50 megapixels.
+            strength: how much of init is drawn anew, 0.05 to 1; only together with init.
+            mask: an uploaded picture of init's shape, white where init is painted anew and black where it is kept.
+            id: a UUID of your own; the same id with the same request is the same job.
         """
         visit = visit_of(studio, request)
         with told(visit):
@@ -84,14 +127,15 @@ def add(studio: Studio) -> None:
                 "guidance": guidance, "scheduler": scheduler, "seed": seed, "count": count,
                 "super_resolution": super_resolution, "strength": strength, **_sides(size),
             }  # fmt: skip
-            files = {"init": _uploaded("init", init), "mask": _uploaded("mask", mask)}
+            files = {"init": uploaded("init", init), "mask": uploaded("mask", mask)}
             return answers.of_job(studio.generate(visit.account, asked, **files, job_id=id))
 
     def job(id: str, request: gr.Request = None) -> dict:  # type: ignore[assignment]
-        """A job: its state, progress and price, and the pictures it has made so far.
+        """A job: its state (queued, running, done, failed, cancelled), progress and price, and under made the pictures
+        that it has made so far, each as pictures tells of it.
 
         Args:
-            id: the job's id
+            id: the job's id, a UUID.
         """
         visit = visit_of(studio, request)
         with told(visit):
@@ -99,36 +143,64 @@ def add(studio: Studio) -> None:
             return answers.of_job(studio.job(visit.account, id)) | {"made": made}
 
     def cancel(id: str, request: gr.Request = None) -> dict:  # type: ignore[assignment]
-        """Cancels a job. What was delivered stays and is paid, the rest of its price is released.
+        """Cancels a job and answers with it. What was delivered stays and is paid, the rest of its price is released.
 
         Args:
-            id: the job's id
+            id: the job's id, a UUID.
         """
         visit = visit_of(studio, request)
         with told(visit):
             return answers.of_job(studio.cancel(visit.account, id))
 
-    def pictures(limit: int = 48, before: str | None = None, request: gr.Request = None) -> dict:  # type: ignore[assignment]
-        """A page of pictures, newest first; each has the `url` of its PNG.
+    return quote, generate, job, cancel
+
+
+# --- what there is ---------------------------------------------------------------------------------------------------
+
+
+def _finding(studio: Studio) -> Sequence[Endpoint]:
+    def pictures(
+        limit: int = 48,
+        before: str | None = None,
+        text: str = "",
+        kind: str | None = None,
+        base: str | None = None,
+        style: str | None = None,
+        favourites: bool = False,
+        request: gr.Request = None,  # type: ignore[assignment]
+    ) -> dict:
+        """A page of pictures, newest first, and the total that the filters let through. Each picture has the url of its
+        PNG, relative to the page's address.
 
         Args:
-            limit: how many, 1 to 200
-            before: the id of the last picture of the page before
+            limit: how many, 1 to 200.
+            before: the id of the last picture of the page before; left out, the newest.
+            text: words that the prompt must have, all of them, at most 200 characters.
+            kind: image, upscale, face or background; left out, any.
+            base: the id of a base model; left out, any.
+            style: the id of a style; left out, any.
+            favourites: true lets through favourites alone.
         """
         visit = visit_of(studio, request)
         with told(visit):
-            found = studio.gallery.newest(visit.account, limit=whole("limit", limit, 1, MOST_LISTED), before=before)
-            return {"pictures": [_linked(one) for one in found]}
+            page = studio.gallery.page(
+                visit.account,
+                **_filter(text=text, kind=kind, base=base, style=style, favourites=favourites),
+                limit=whole("limit", limit, 1, MOST_LISTED),
+                before=None if before is None else job_id(before, field="before"),
+            )
+            return {"pictures": [_linked(one) for one in page.pictures], "total": page.total}
 
     def balance(request: gr.Request = None) -> dict:  # type: ignore[assignment]
-        """The balance of each kind of credit: posted, held, available."""
+        """The balance of each kind of credit: posted, held by jobs, and available, which is the difference."""
         visit = visit_of(studio, request)
         with told(visit):
             return answers.of_balances(studio.counter.balances(visit.account))
 
-    endpoints: tuple[Callable[..., Any], ...] = (quote, generate, job, cancel, pictures, balance)
-    for endpoint in endpoints:
-        api(endpoint, api_name=endpoint.__name__)
+    return pictures, balance
+
+
+# --- what comes in ---------------------------------------------------------------------------------------------------
 
 
 def _sides(size: Any) -> dict[str, object]:
@@ -138,16 +210,45 @@ def _sides(size: Any) -> dict[str, object]:
     return {"width": sides.width, "height": sides.height}
 
 
-def _uploaded(field: str, file: Any) -> Path | None:
+def _filter(**given: Any) -> dict[str, Any]:
+    """The gallery's filters as they came, each checked by its rule. Raises Refused."""
+    named = {field: given[field] for field in ("kind", "base", "style")}
+    return {
+        "text": text("text", given["text"], most=MOST_TEXT, empty=True),
+        "favourites": flag("favourites", given["favourites"]),
+        **{field: None if value is None else name(field, value) for field, value in named.items()},
+    }
+
+
+def uploaded(field: str, file: Any) -> Path | None:
     """The path of a file that was uploaded to the page. Gradio checks it too; this does not hang on how it does."""
     if file is None:
         return None
+    wrong = Refused(f"{field} must be a file that was uploaded here.", field=field, allowed="an uploaded picture")
     path = file.path if isinstance(file, FileData) else file.get("path") if isinstance(file, dict) else None
-    folder = Path(get_upload_folder()).resolve()
-    if not isinstance(path, str) or not Path(path).resolve().is_relative_to(folder):
-        raise Refused(f"{field} must be a file that was uploaded here.", field=field, allowed="an uploaded picture")
-    return Path(path).resolve()
+    if not isinstance(path, str):
+        raise wrong
+    try:
+        there = Path(path).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL in it, a name too long, links in a ring
+        raise wrong from error
+    if not there.is_relative_to(Path(get_upload_folder()).resolve()):
+        raise wrong
+    return there
+
+
+# --- what goes out ---------------------------------------------------------------------------------------------------
 
 
 def _linked(picture: Picture) -> dict[str, object]:
-    return answers.of_picture(picture) | {"url": f"media/pictures/{picture.id}.png"}
+    """A picture as the commands tell of it, with what the gallery shows and the address of its PNG."""
+    return answers.of_picture(picture) | {
+        "job": picture.job,
+        "kind": picture.kind,
+        "prompt": views.prompt_of(picture),
+        "base": picture.base,
+        "style": picture.style,
+        "favourite": picture.favourite,
+        "created_at": picture.created_at,
+        "url": f"media/pictures/{picture.id}.png",
+    }
