@@ -66,7 +66,9 @@ def test_an_import_against_the_layers_is_found(tmp_path, module, line):
     assert done.returncode == 1
 
 
-@pytest.mark.parametrize("module", ["domain.py", "errors.py", "rules.py", "settings.py"])
+@pytest.mark.parametrize(
+    "module", ["domain.py", "images.py", "tools.py", "errors.py", "rules.py", "paths.py", "settings.py"]
+)
 def test_the_lowest_modules_need_the_standard_library_alone(module):
     assert imported(STUDIO / module) <= set(sys.stdlib_module_names) | {"studio"}
 
