@@ -1,8 +1,7 @@
-"""`models list | fetch | add` and `styles list`. Needs no database."""
+"""`models list | fetch | add`. Needs no database."""
 
 import os
 from argparse import Namespace
-from itertools import groupby
 
 from studio.cli.output import Answer, Meter, note, table
 from studio.models import Models
@@ -65,15 +64,6 @@ def add(args: Namespace) -> Answer:
     return Answer(
         body={"id": path.stem, "path": str(path)}, text=f"{path.stem} can be used now: generate --base {path.stem}"
     )
-
-
-def list_styles(args: Namespace) -> Answer:
-    styles = list(_models().bases.styles.values())
-    body = [{"id": style.id, "title": style.title, "category": style.category} for style in styles]
-    lines: list[str] = []
-    for category, members in groupby(styles, lambda style: style.category):
-        lines += [category, *(f"  {line}" for line in table([(one.id, one.title) for one in members]).splitlines())]
-    return Answer(body={"styles": body}, text="\n".join(lines))
 
 
 def _models() -> Models:

@@ -67,7 +67,13 @@ def parser() -> Parser:
     _generate(commands.add_parser("generate", help="make pictures from a prompt", parents=[whose]))
 
     styles = _verbs(commands.add_parser("styles", help="the predefined styles"))
-    styles.add_parser("list", parents=[common]).set_defaults(run="models:list_styles")
+    listed = styles.add_parser("list", help="styles by category, and what each fits", parents=[common])
+    listed.add_argument("--category", metavar="ID", help="only those of this category")
+    listed.add_argument(
+        "--class", dest="class_name", metavar="CLASS", help="only those for man, couple, dog, object ..."
+    )
+    listed.add_argument("--search", default="", metavar="WORDS", help="only those with these words")
+    listed.set_defaults(run="styles:list_styles")
 
     _credits(_verbs(commands.add_parser("credits", help="balances and the account book")), whose, common)
 

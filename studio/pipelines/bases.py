@@ -18,7 +18,7 @@ from studio.pipelines.hub import NOTE, base_folder, cache_folder, in_cache
 from studio.pipelines.weights import FETCH, BaseModel, Catalogue
 from studio.rules import shown
 from studio.settings import Settings
-from studio.styles import Style, read_styles, style_of
+from studio.styles import Styles, read_styles, style_of
 
 OWN = "bases"  # the folder of `models add`
 
@@ -52,18 +52,23 @@ class Offer:
 class Bases:
     """What can be drawn with on this machine."""
 
-    def __init__(self, folders: tuple[Path, ...], cache: Path, catalogue: Catalogue) -> None:
+    def __init__(
+        self, folders: tuple[Path, ...], cache: Path, catalogue: Catalogue, *, own_styles: Path | None = None
+    ) -> None:
         self.folders = folders
         self.cache = cache
         self.catalogue = catalogue
+        self.own_styles = own_styles
 
     @classmethod
     def of(cls, settings: Settings, env: Mapping[str, str]) -> "Bases":
-        return cls(settings.model_folders, cache_folder(env), Catalogue.read())
+        own_styles = settings.data / "styles"
+        return cls(settings.model_folders, cache_folder(env), Catalogue.read(), own_styles=own_styles)
 
     @cached_property
-    def styles(self) -> Mapping[str, Style]:
-        return read_styles()
+    def styles(self) -> Styles:
+        """The predefined styles and the operator's own, read once."""
+        return read_styles(self.own_styles)
 
     def offers(self) -> list[Offer]:
         """Every base: those of the catalogue, there or not, then what else lies in the models folders."""

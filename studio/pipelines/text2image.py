@@ -128,8 +128,9 @@ class Text2Image:
         prompt, negative = request.prompt, request.negative
         if request.style:
             prompt, negative = self.bases.styles[request.style].apply(prompt, negative)
-        if negative and not family.negative:
-            warnings.append(f"{family.title} takes no negative prompt: it was left out.")
+        if not family.negative:
+            if request.negative.strip():  # what a style adds is no news to the asker
+                warnings.append(f"{family.title} takes no negative prompt: it was left out.")
             negative = ""
         guidance = family.guidance if request.guidance is None else request.guidance
         if not family.guided and guidance != family.guidance:
