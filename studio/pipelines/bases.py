@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from studio.domain import ImageRequest, Refused, WeightsMissing
+from studio.domain import ImageRequest, Refused, StudioError, WeightsMissing
 from studio.pipelines.checkpoints import family_of_file
 from studio.pipelines.families import FAMILIES, Family, recognise
 from studio.pipelines.hub import NOTE, base_folder, cache_folder, in_cache
@@ -77,12 +77,14 @@ class Bases:
         offers: list[Offer] = []
         for name in [*known, *sorted(own - known.keys())]:
             try:
-                base = self.find(name)
+                base = self._there(name)
             except WeightsMissing:
                 base = None
-            except Refused:
-                continue  # a folder of some other kind
+            except StudioError:
+                continue  # a folder of some other kind, or a damaged file: who asks for it by name is told
             entry = known.get(name)
+            if base is None and entry is None:
+                continue  # a link to nowhere
             offers.append(
                 Offer(
                     id=name,
@@ -101,6 +103,17 @@ class Bases:
         Raises WeightsMissing where it is known but not here, with the command that gets it, and Refused where there is
         no such base (naming those there are) or its family is not known.
         """
+        base = self._there(name)
+        if base is None:
+            there = [offer.id for offer in self.offers() if offer.base] if "/" not in name else []
+            raise Refused(
+                f"There is no base {shown(name)} on this machine.",
+                field="base",
+                allowed=", ".join([*there, "a repository in the Hugging Face cache as owner/name"]),
+            )
+        return base
+
+    def _there(self, name: str) -> Base | None:
         entry = next((base for base in self.catalogue.bases if base.id == name), None)
         if entry:
             return self._known(entry)
@@ -112,12 +125,7 @@ class Bases:
         repo, _, revision = name.partition("@")
         if "/" in repo and (snapshot := in_cache(self.cache, repo, revision)):
             return _in_folder(name, snapshot, revision=snapshot.name)
-        there = [offer.id for offer in self.offers() if offer.base] if "/" not in name else []
-        raise Refused(
-            f"There is no base {shown(name)} on this machine.",
-            field="base",
-            allowed=", ".join([*there, "a repository in the Hugging Face cache as owner/name"]),
-        )
+        return None
 
     def _known(self, entry: BaseModel) -> Base:
         path = base_folder(entry, self.folders, self.cache)
