@@ -358,7 +358,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(shell: Shell, tmp_path: 
 def test_a_picture_that_does_not_fit_into_the_folder_leaves_no_half_file(tmp_path: Path) -> None:
     import resource  # noqa: PLC0415 - not on Windows
 
-    out = OutFolder(tmp_path / "out", new_id(), request(), overwrite=False)
+    out = OutFolder.of(tmp_path / "out", new_id(), request(), overwrite=False)
     file = tmp_path / "picture.png"
     file.write_bytes(b"x" * 100_000)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

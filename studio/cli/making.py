@@ -1,23 +1,18 @@
 """`generate`: from a prompt to files in a folder; what it costs is said before and after."""
 
-import signal
-import threading
-import time
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import nullcontext
 
 from studio import answers
 from studio.cli.opening import opened
 from studio.cli.out_folder import OutFolder
-from studio.cli.output import Answer, Meter, Unfinished, note
-from studio.domain import Job, NotFound, Size, StorageFailed
+from studio.cli.output import Answer, Unfinished, note
+from studio.cli.waiting import cancelled_when_stopped, is_known, wait
+from studio.domain import Job, Size, StorageFailed
 from studio.paths import named
 from studio.rules import job_id as checked_id
 from studio.rules import new_id
-from studio.service import Studio
-
-PATIENCE = 30.0  # seconds that a cancelled job is given to come to its next step
 
 
 def generate(args: Namespace) -> Answer:
@@ -30,15 +25,19 @@ def generate(args: Namespace) -> Answer:
     with opened(args) as studio:
         # 1. What can be wrong is told before anything is charged: first the request, then the folder.
         request = studio.check(fields, init=init is not None, mask=mask is not None)
-        out = None if args.out is None else OutFolder(named("out", args.out), job_id, request, overwrite=args.overwrite)
-        with out.ready(made_before=_is_known(studio, args.account, job_id)) if out else nullcontext():
+        out = (
+            None
+            if args.out is None
+            else OutFolder.of(named("out", args.out), job_id, request, overwrite=args.overwrite)
+        )
+        with out.ready(made_before=is_known(studio, args.account, job_id)) if out else nullcontext():
             # 2. The job, seen through to its end.
-            with _cancelled_when_stopped(studio, args.account, job_id):
+            with cancelled_when_stopped(studio, args.account, job_id):
                 job = studio.generate(args.account, fields, init=init, mask=mask, job_id=job_id)
                 price = answers.in_words({charge.kind: charge.amount for charge in job.charges})
                 note(f"Job {job.id}, {price}.")
                 if not job.ended:
-                    _wait(studio, args.account, job_id)
+                    wait(studio, args.account, job_id)
 
             # 3. What came out goes into the folder.
             job = studio.job(args.account, job_id)
@@ -65,59 +64,6 @@ def _fields(args: Namespace) -> dict[str, object]:
         "height": size.height,
         "super_resolution": args.super_resolution,
     }
-
-
-def _is_known(studio: Studio, account: str, job_id: str) -> bool:
-    with suppress(NotFound):
-        studio.job(account, job_id)
-        return True
-    return False
-
-
-def _wait(studio: Studio, account: str, job_id: str) -> None:
-    """Until the job has ended, with its progress. Where the queue stands still the job is cancelled."""
-    meter = Meter()
-
-    def show(job: Job) -> None:
-        if job.state == "queued":
-            meter.show("Waiting for its turn.")
-        elif job.state == "running":
-            meter.show(job.message or "Starting.", job.step, job.steps, job.seconds_left)
-
-    try:
-        studio.wait(account, job_id, show)
-    except StorageFailed:
-        with suppress(StorageFailed):
-            studio.cancel(account, job_id)
-        raise
-    finally:
-        meter.close()
-
-
-@contextmanager
-def _cancelled_when_stopped(studio: Studio, account: str, job_id: str) -> Iterator[None]:
-    """Ctrl-C, or being told to end, cancels the job; the block is left early and the job is at its end."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    in_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, stop) if in_main else None
-    try:
-        yield
-    except KeyboardInterrupt:
-        note("Cancelling.")
-        try:
-            job = studio.cancel(account, job_id)
-        except NotFound:
-            raise KeyboardInterrupt from None  # stopped before it was a job
-        deadline = time.monotonic() + PATIENCE
-        while not job.ended and time.monotonic() < deadline:
-            time.sleep(0.1)
-            job = studio.job(account, job_id)
-    finally:
-        if in_main:
-            signal.signal(signal.SIGTERM, before)
 
 
 def _answer(job: Job, made: Sequence[answers.Answer]) -> Answer:

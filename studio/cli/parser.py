@@ -3,10 +3,19 @@
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from studio.domain import CREDIT_KINDS, OWNER, Refused
 from studio.rules import MOST_COUNT, MOST_SEED, MOST_STEPS, SIDE_LEAST, SIDE_MOST, SIDE_STEP
+from studio.tools import (
+    BACKGROUND_MODELS,
+    FACE_MODELS,
+    UPSCALE_MODELS,
+    BackgroundRequest,
+    FaceRequest,
+    UpscaleRequest,
+)
 
 ABOUT = "Likeness: a studio for AI avatars on one's own machine."
 
@@ -65,6 +74,9 @@ def parser() -> Parser:
     quote.add_argument("--scale", type=whole_of, help="of the tool upscale: 2 or 4")
 
     _generate(commands.add_parser("generate", help="make pictures from a prompt", parents=[whose]))
+    _upscale(commands.add_parser("upscale", help="make pictures two or four times larger", parents=[whose]))
+    _face(commands.add_parser("face", help="make faces clearer", parents=[whose]))
+    _background(commands.add_parser("background", help="cut pictures out of their background", parents=[whose]))
 
     styles = _verbs(commands.add_parser("styles", help="the predefined styles"))
     listed = styles.add_parser("list", help="styles by category, and what each fits", parents=[common])
@@ -138,9 +150,44 @@ def _generate(command: Parser) -> None:
     command.add_argument("--init", metavar="FILE", help="a picture to start from, cut about its middle to --size")
     command.add_argument("--strength", type=number_of, help="0.05 to 1: how much of init is drawn anew")
     command.add_argument("--mask", metavar="FILE", help="white where init is painted anew, black where it is kept")
+    _out_and_id(command)
+
+
+def _out_and_id(command: Parser) -> None:
     command.add_argument("--out", metavar="DIR", help="where the pictures go; else they stay in the studio alone")
     command.add_argument("--overwrite", action="store_true", help="also over files that are there")
     command.add_argument("--id", metavar="UUID", help="the job's id: the same id again is the same job")
+
+
+def _tool(command: Parser, name: str, default: str, models: Sequence[str]) -> None:
+    command.set_defaults(run=f"tools:{name}")
+    command.add_argument("files", metavar="FILE", nargs="+", help="pictures, or folders of pictures")
+    command.add_argument("--model", help=f"one of {', '.join(models)} ({default})")
+
+
+def _upscale(command: Parser) -> None:
+    _tool(command, "upscale", UpscaleRequest.model, UPSCALE_MODELS)
+    command.add_argument("--scale", type=whole_of, default=UpscaleRequest.scale, help="2 or 4 times each way (4)")
+    _out_and_id(command)
+
+
+def _face(command: Parser) -> None:
+    _tool(command, "face", FaceRequest.model, FACE_MODELS)
+    command.add_argument("--strength", type=number_of, help=f"0.05 to 1 ({FaceRequest.strength})")
+    _out_and_id(command)
+
+
+def _background(command: Parser) -> None:
+    _tool(command, "background", BackgroundRequest.model, BACKGROUND_MODELS)
+    command.add_argument(
+        "--on",
+        default=BackgroundRequest.on,
+        metavar="GROUND",
+        help="transparent, blur, a colour as #rrggbb or by name, or a picture file (transparent)",
+    )
+    command.add_argument("--matting", action="store_true", help="finer edges of hair and fur; takes longer")
+    command.add_argument("--mask", action="store_true", help="put what was cut out beside each picture, as a grey one")
+    _out_and_id(command)
 
 
 def _credits(verbs: "argparse._SubParsersAction[Parser]", whose: Parser, common: Parser) -> None:
