@@ -118,7 +118,14 @@ def _models(settings: Settings, env: Mapping[str, str]) -> Iterator[Finding]:
         said = "No base model is here, so nothing can be drawn. See: python -m studio models list"
         yield Finding(name="bases", state="failed", said=said)
 
-    # 2. Single files: those of the default set are missed, any that is damaged is bad.
+    # 2. Styles: a file of the operator's own that has a fault is left out.
+    styles = models.bases.styles
+    said = f"{len(styles)} in {len(styles.categories)} categories."
+    if styles.troubles:
+        said += f" Left out: {' '.join(trouble.message for trouble in styles.troubles)}"
+    yield Finding(name="styles", state="warning" if styles.troubles else "well", said=said)
+
+    # 3. Single files: those of the default set are missed, any that is damaged is bad.
     present: list[str] = []
     missed: list[str] = []
     for weight in models.catalogue.weights:

@@ -33,7 +33,7 @@ from studio.settings import Settings
 from studio.storage import forgotten, job_store
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
-from studio.styles import Style
+from studio.styles import Category, Style
 from studio.worker import Worker, see_through
 from studio.workshop import Workshop
 
@@ -78,7 +78,7 @@ class Studio:
             clock=clock,
             queue_limit=settings.queue_limit,
         )
-        self._worker = Worker(self._jobs)
+        self._worker = Worker(self._jobs, tidy=self._tidy)
         self.counter = Counter(database=database, prices=prices, clock=clock)
         self.gallery = Gallery(database=database, folder=folder, bases=models.bases, clock=clock)
         self.workshop = Workshop(
@@ -127,9 +127,13 @@ class Studio:
 
     def start(self) -> None:
         """Works the queue in a thread of its own from now on: the page does, commands do not."""
+        self._tidy()
+        self._worker.start()
+
+    def _tidy(self) -> None:
+        """What is due by now: at the start, and every hour that the queue is worked."""
         self.counter.sweep()
         forgetting.erase_deleted(self._database, self._folder, now=self._clock())
-        self._worker.start()
 
     def stop(self) -> bool:
         """Puts a running job back into the queue and ends the thread; whether it did in time."""
@@ -155,9 +159,14 @@ class Studio:
         """Every base model, here or not, with what its family takes."""
         return self.models.base_infos()
 
-    def styles(self) -> list[Style]:
-        """The predefined styles, category by category."""
-        return list(self.models.bases.styles.values())
+    def styles(self, words: str = "", *, category: str | None = None, class_name: str | None = None) -> list[Style]:
+        """The predefined styles: all category by category, or those with all the words (the best first), of a category
+        and for a class of tunes. Raises Refused."""
+        return self.models.bases.styles.find(words, category=category, class_name=class_name)
+
+    def style_categories(self) -> tuple[Category, ...]:
+        """The categories that styles are in, in order."""
+        return self.models.bases.styles.categories
 
     # --- prices ---
 

@@ -82,6 +82,15 @@ def test_missing_weights_are_a_warning_and_damaged_ones_a_failure(settings: Sett
     assert "models fetch u2netp" in damaged.said
 
 
+def test_a_file_of_styles_that_is_left_out_is_a_warning(settings: Settings) -> None:
+    assert found(settings)["styles"].state == "well"
+    (settings.data / "styles").mkdir()
+    (settings.data / "styles" / "mine.toml").write_text('[category]\nid = "mine"\n')
+    styles = found(settings)["styles"]
+    assert styles.state == "warning"
+    assert "mine.toml, line 1" in styles.said
+
+
 def test_without_any_base_nothing_can_be_drawn(settings: Settings, tmp_path: Path) -> None:
     bare = dataclasses.replace(settings, models=tmp_path / "nothing")
     if (bare.model_folders[-1] / "starter" / "model_index.json").exists():

@@ -59,7 +59,7 @@ class Styles(Mapping[str, Style]):
                 continue
             if class_name is not None and class_name not in style.fits:
                 continue
-            places = self._places[style.id]
+            places = self._places[style.id] if asked else ()
             ranks = [next((rank for rank, place in enumerate(places) if _is_in(word, place)), None) for word in asked]
             if None not in ranks:
                 found.append((sum(rank for rank in ranks if rank), style))

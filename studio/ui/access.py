@@ -18,7 +18,7 @@ UPLOADS = ("/gradio_api/upload", "/media/settings")  # where files come in, and 
 CACHE = "cache"
 KEPT = (  # in the data folder, some of it only later
     "studio.db", "studio.db-wal", "studio.db-shm", "studio.db-turn", "studio.toml", "prices.toml", "worker.lock",
-    "forgotten.log", "pictures", "small", "uploads", "jobs", "photos", "tunes", "exports",
+    "forgotten.log", "pictures", "small", "uploads", "jobs", "photos", "tunes", "exports", "styles",
 )  # fmt: skip
 SAFE = ("GET", "HEAD", "OPTIONS")
 HEADERS = {
