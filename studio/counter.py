@@ -12,7 +12,9 @@ from studio.credits.book import Phase as Phase
 from studio.credits.prices import Pack as Pack
 from studio.credits.prices import Plan as Plan
 from studio.credits.prices import Prices as Prices
+from studio.credits.prices import cents as cents
 from studio.credits.purchases import Purchase as Purchase
+from studio.credits.purchases import only_the_owner as only_the_owner
 from studio.credits.refunds import Refund as Refund
 from studio.credits.subscriptions import Subscribed as Subscribed
 from studio.domain import OWNER, Clock, CreditKind, NotFound, Refused
@@ -59,7 +61,7 @@ class Counter:
     def __init__(self, *, database: Database, prices: Callable[[], Prices], clock: Clock) -> None:
         self.prices = prices
         self._database = database
-        self._clock = clock
+        self.clock = clock
 
     # --- what there is ---
 
@@ -101,7 +103,7 @@ class Counter:
     def month(self, account: str) -> Month:
         """What was spent in this month (UTC), day by day. Raises NotFound."""
         self._catch_up(account)
-        now = self._clock()
+        now = self.clock()
         begins, ends = plans.first_of_month(now), plans.first_of_month(now, 1)
         with self._database.read() as tx:
             spent = book.spent(tx, account, since=begins, days=(ends - begins) // purchases.DAY)
@@ -110,7 +112,7 @@ class Counter:
     def plan(self, account: str) -> PlanOf:
         """The account's plan, and what comes after it. Raises NotFound."""
         self._catch_up(account)
-        now, prices = self._clock(), self.prices()
+        now, prices = self.clock(), self.prices()
         with self._database.read() as tx:
             standing = subscriptions.standing_of(tx, account, now=now)
             noticed = subscriptions.lapse_noticed_at(tx, account)
@@ -137,12 +139,15 @@ class Counter:
         with self._database.read() as tx:
             return purchases.newest(tx, account, limit=limit, before=before)
 
-    def accounts(self, by: str) -> list[Account]:
-        """Every account, the newest first; for the owner alone. Raises NotFound."""
+    def accounts(self, by: str, *, limit: int = 100) -> list[Account]:
+        """The newest accounts; for the owner alone. Raises NotFound."""
         self._may_see(by, None)
-        self.sweep()
         with self._database.read() as tx:
-            return book.accounts(tx)
+            found = book.accounts(tx, limit=limit)
+        for one in found:
+            self._catch_up(one.id)
+        with self._database.read() as tx:
+            return book.accounts(tx, limit=limit)
 
     # --- what may be done ---
 
@@ -151,7 +156,7 @@ class Counter:
         self._may_see(by, account)
         self._catch_up(account)
         with self._database.read() as tx:
-            return subscriptions.preview(tx, self.prices(), account, plan, annual=annual, now=self._clock())
+            return subscriptions.preview(tx, self.prices(), account, plan, annual=annual, now=self.clock())
 
     def subscribe(
         self,
@@ -170,7 +175,7 @@ class Counter:
         """
         with self._database.write() as tx:
             return subscriptions.subscribe(
-                tx, self.prices(), account, plan, annual=annual, by=by, now=self._clock(),
+                tx, self.prices(), account, plan, annual=annual, by=by, now=self.clock(),
                 purchase_id=purchase_id, price=price,
             )  # fmt: skip
 
@@ -178,7 +183,7 @@ class Counter:
         """Has the plan end with its period, and returns when that is. Raises Refused, NotFound, Conflict."""
         self._may_see(by, account)
         with self._database.write() as tx:
-            return subscriptions.cancel(tx, self.prices(), account, by=by, now=self._clock())
+            return subscriptions.cancel(tx, self.prices(), account, by=by, now=self.clock())
 
     def buy(
         self, by: str, account: str, pack: str, *, purchase_id: str | None = None, price: int | None = None
@@ -186,7 +191,7 @@ class Counter:
         """Records that a pack was bought and gives its credits. Raises Refused, NotFound, Conflict."""
         with self._database.write() as tx:
             return purchases.buy(
-                tx, self.prices(), account, pack, by=by, now=self._clock(), purchase_id=purchase_id, price=price
+                tx, self.prices(), account, pack, by=by, now=self.clock(), purchase_id=purchase_id, price=price
             )
 
     def would_refund(self, by: str, purchase: str) -> Refund:
@@ -196,12 +201,12 @@ class Counter:
         self._may_see(by, account)
         self._catch_up(account)
         with self._database.read() as tx:
-            return refunds.preview(tx, purchase, now=self._clock())
+            return refunds.preview(tx, purchase, now=self.clock())
 
     def refund(self, by: str, purchase: str, *, reason: str) -> Refund:
         """Gives a purchase back. Raises Refused, NotFound, Conflict."""
         with self._database.write() as tx:
-            return refunds.refund(tx, self.prices(), purchase, by=by, reason=reason, now=self._clock())
+            return refunds.refund(tx, self.prices(), purchase, by=by, reason=reason, now=self.clock())
 
     def grant(
         self, by: str, account: str, kind: CreditKind, amount: int, *, reason: str, key: str | None = None
@@ -211,14 +216,14 @@ class Counter:
             raise Refused("Credits are granted by the owner of this studio.", field="account", allowed="the owner")
         key = f"owner:{checked_id(key) if key else new_id()}"
         with self._database.write() as tx:
-            ledger.grant(tx, account, kind, amount, key=key, source="owner", reason=reason, now=self._clock())
+            ledger.grant(tx, account, kind, amount, key=key, source="owner", reason=reason, now=self.clock())
 
     def sweep(self) -> int:
         """Brings every account up to date; how many had something due. At the start, and now and then."""
-        return subscriptions.sweep(self._database, self.prices(), now=self._clock())
+        return subscriptions.sweep(self._database, self.prices(), now=self.clock())
 
     def _catch_up(self, account: str) -> None:
-        prices, now = self.prices(), self._clock()
+        prices, now = self.prices(), self.clock()
         with self._database.read() as tx:
             late = subscriptions.is_due(tx, prices, account, now=now)
         if late:

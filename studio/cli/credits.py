@@ -1,6 +1,5 @@
 """`credits show | history | verify | purchases | subscribe | cancel | buy | refund | grant`."""
 
-import re
 from argparse import Namespace
 from typing import cast
 
@@ -9,7 +8,7 @@ from studio.cli.jobs import at
 from studio.cli.opening import opened
 from studio.cli.output import Answer, agreed, table
 from studio.counter import PlanOf
-from studio.credits.prices import money
+from studio.credits.prices import cents, money
 from studio.credits.purchases import Purchase
 from studio.credits.refunds import Refund
 from studio.domain import CREDIT_KINDS, OWNER, CreditKind, Refused
@@ -84,7 +83,12 @@ def purchases(args: Namespace) -> Answer:
 def subscribe(args: Namespace) -> Answer:
     with opened(args) as studio:
         done = studio.counter.subscribe(
-            OWNER, args.account, args.plan, annual=args.annual, purchase_id=args.id, price=_cents(args.price)
+            OWNER,
+            args.account,
+            args.plan,
+            annual=args.annual,
+            purchase_id=args.id,
+            price=None if args.price is None else cents("price", args.price),
         )
         plan = studio.counter.plan(args.account)
     begins = {
@@ -112,7 +116,13 @@ def cancel(args: Namespace) -> Answer:
 
 def buy(args: Namespace) -> Answer:
     with opened(args) as studio:
-        bought = studio.counter.buy(OWNER, args.account, args.pack, purchase_id=args.id, price=_cents(args.price))
+        bought = studio.counter.buy(
+            OWNER,
+            args.account,
+            args.pack,
+            purchase_id=args.id,
+            price=None if args.price is None else cents("price", args.price),
+        )
         gives = dict(studio.prices().packs[bought.name].gives)
     return Answer(
         body={"purchase": answers.of_purchase(bought), "gives": gives},
@@ -158,13 +168,3 @@ def _plan(plan: PlanOf) -> str:
     words += f", refilled on {at(plan.refill_at)}" if plan.refill_at is not None else ""
     words += f", ends on {at(plan.ends_at)}" if plan.ends_at is not None else ""
     return words + (f", then {plan.then}." if plan.then else ".")
-
-
-def _cents(words: str | None) -> int | None:
-    """A sum like 24.50 in hundredths. Raises Refused."""
-    if words is None:
-        return None
-    found = re.fullmatch(r"([0-9]{1,7})(?:\.([0-9]{1,2}))?", words, re.ASCII)
-    if found is None:
-        raise Refused(f"price must be a sum like 24.50, not {shown(words)}.", field="price", allowed="0 to 1000000")
-    return int(found[1]) * 100 + int((found[2] or "0").ljust(2, "0"))

@@ -68,11 +68,13 @@ class Page:
         return self.first + len(self.entries) >= self.total
 
 
-def accounts(tx: Tx) -> list[Account]:
-    """Every account, the newest first."""
+def accounts(tx: Tx, *, limit: int) -> list[Account]:
+    """The newest accounts."""
     return [
         Account(id=row["id"], plan=row["plan"], created_at=row["created_at"], balances=balances(tx, row["id"]))
-        for row in tx.execute("SELECT id, plan, created_at FROM account ORDER BY created_at DESC, id").fetchall()
+        for row in tx.execute(
+            "SELECT id, plan, created_at FROM account ORDER BY created_at DESC, id LIMIT ?", (limit,)
+        ).fetchall()
     ]
 
 

@@ -1,5 +1,6 @@
 """What the price list says, as values: prices in credits, plans, packs. Sums of money are in hundredths."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -66,3 +67,11 @@ class Prices:
 def money(amount: int | None, currency: str) -> str:
     """A sum in hundredths as a person reads it: `24.50 USD`."""
     return "no price set" if amount is None else f"{amount // 100}.{amount % 100:02} {currency}"
+
+
+def cents(field: str, words: str) -> int:
+    """The hundredths of a sum like `24.50` or `24,50`. Raises Refused."""
+    found = re.fullmatch(r"([0-9]{1,7})(?:[.,]([0-9]{1,2}))?", words, re.ASCII)
+    if found is None:
+        raise Refused(f"{field} must be a sum like 24.50, not {shown(words)}.", field=field, allowed="0 to 1000000")
+    return int(found[1]) * 100 + int((found[2] or "0").ljust(2, "0"))

@@ -1,12 +1,15 @@
 """HTML put together so that what people wrote is always escaped: only what `el` and `icon` made counts as markup."""
 
+import hashlib
+from datetime import UTC, datetime
+
 import gradio as gr
 from markupsafe import Markup, escape
 
 VOID = ("img", "input", "br")
 
 
-def el(name: str, *inside: object, **attributes: object) -> Markup:
+def el(name: str, /, *inside: object, **attributes: object) -> Markup:
     """An element. Texts inside and in attributes are escaped; None and False leave an attribute out.
 
     `class_` is `class`, `data_id` is `data-id`.
@@ -26,6 +29,17 @@ def el(name: str, *inside: object, **attributes: object) -> Markup:
 def join(*inside: object) -> Markup:
     """Elements and texts one after the other; None is nothing."""
     return Markup("").join(escape(one) for one in inside if one is not None)
+
+
+def print_of(markup: Markup) -> str:
+    """What tells one piece of the page from another: whether it must be sent anew."""
+    return hashlib.blake2b(markup.encode(), digest_size=8).hexdigest()
+
+
+def moment(at: int, **attributes: object) -> Markup:
+    """A time, which the page's script writes as the reader's own clock has it."""
+    utc = datetime.fromtimestamp(at, UTC)
+    return el("time", f"{utc:%Y-%m-%d %H:%M} UTC", datetime=utc.isoformat(), **attributes)
 
 
 ICONS = {

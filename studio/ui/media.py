@@ -1,6 +1,5 @@
-"""What the page's pictures are served by: each by its id, one's own alone; what is not one's own is not there."""
+"""What the page's pictures and files are served by: each by its id, one's own alone; what is another's is not there."""
 
-import csv
 import io
 import zipfile
 from collections.abc import Iterator
@@ -14,7 +13,9 @@ from starlette.concurrency import run_in_threadpool
 
 from studio.domain import NotFound, Picture, Refused, StudioError
 from studio.service import Studio
+from studio.ui.account_book import as_csv, kind_of, phase_of
 from studio.ui.recipe import pairs, parameters
+from studio.ui.sheet import lines
 from studio.ui.visit import MOST_IDS, Visit, visit_of
 
 LASTING = {"Cache-Control": "private, max-age=3600"}
@@ -63,6 +64,7 @@ def routes(studio: Studio) -> list[APIRoute]:
         APIRoute("/media/pictures/{id}/small", answer(small), methods=["GET", "HEAD"]),
         APIRoute("/media/pictures/{id}/about", answer(about), methods=["GET"]),
         APIRoute("/media/jobs/{id}/preview", answer(preview), methods=["GET"]),
+        APIRoute("/media/credits.csv", answer(account_book), methods=["GET"]),
         APIRoute("/media/settings", settings, methods=["POST"]),
         APIRoute("/media/zip", archive, methods=["POST"]),
     ]
@@ -111,6 +113,15 @@ def preview(visit: Visit, request: Request) -> Response:
     return Response(content, media_type=kind, headers=PASSING)
 
 
+def account_book(visit: Visit, request: Request) -> Response:
+    """The account book as CSV, filtered as the page shows it: one's own, and for the owner any."""
+    asked = request.query_params
+    account = visit.whose(asked.get("whose"))
+    rows = as_csv(visit, account, kind_of(asked.get("kind")), phase_of(asked.get("phase")))
+    headers = {**PASSING, "Content-Disposition": 'attachment; filename="likeness-credits.csv"'}
+    return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
+
+
 def name(picture: Picture) -> str:
     """What a picture's file is called outside of the studio: `likeness-1234-0a1b2c3d.png`."""
     seed = "" if picture.seed is None else f"-{picture.seed}"
@@ -149,23 +160,15 @@ def zipped(visit: Visit, found: list[tuple[Picture, Path]]) -> Iterator[bytes]:
 
 def recipes(pictures: list[Picture]) -> str:
     """One line a picture, for a spreadsheet."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    rows: list[list[object]] = [[*COLUMNS]]
     for picture in pictures:
         recipe = picture.recipe
         asked = recipe.get("asked")
         told = {**recipe, **(asked if isinstance(asked, dict) else {})}
         told |= {"file": name(picture), "base": picture.base, "style": picture.style}
         told |= {"seed": picture.seed, "width": picture.width, "height": picture.height}
-        writer.writerow([_cell(told.get(column)) for column in COLUMNS])
-    return out.getvalue()
-
-
-def _cell(value: object) -> str:
-    """A text that begins as a formula does is kept from being one."""
-    words = "" if value is None else str(value)
-    return f"'{words}" if isinstance(value, str) and words.startswith(("=", "+", "-", "@", "\t", "\r")) else words
+        rows.append([told.get(column) for column in COLUMNS])
+    return lines(rows)
 
 
 class _Pipe(io.RawIOBase):

@@ -155,8 +155,8 @@
 
   // --- doing something with pictures and jobs ---
   const act = button => {
-    const { do: what, ids, job, place, on } = button.dataset;
-    const data = { ids: ids ? ids.split(',') : [], job, place, on: Boolean(on) };
+    const { do: what, ids, on } = button.dataset;
+    const data = { ...button.dataset, ids: ids ? ids.split(',') : [], on: Boolean(on) };
     const in_viewer = Boolean(button.closest('#viewer'));
     if (what === 'bin' && in_viewer) {
       const left = shown.ids.filter(id => id !== data.ids[0]);
@@ -182,7 +182,8 @@
     else if ((hit = at('[data-pick]'))) pick(hit, event.shiftKey);
     else if ((hit = at('[data-picked]'))) picked(hit.dataset.picked);
     else if ((hit = at('[data-go]'))) step(Number(hit.dataset.go));
-    else if (at('[data-close]') || event.target === viewer()) close_viewer();
+    else if ((hit = at('[data-close]'))) hit.closest('dialog').close();
+    else if (event.target.matches('dialog')) event.target.close(); // beside the window
     else if ((hit = at('[data-copy]'))) copy(hit);
     else if ((hit = at('[data-tab]'))) open_tab(hit.dataset.tab);
     else if (at('[data-dark]')) {
@@ -190,6 +191,25 @@
       remembered(localStorage, 'look', dark ? 'dark' : 'light');
     }
   });
+
+  // --- windows with a form: what they say is done once, when it is sent ---
+  document.addEventListener('submit', event => {
+    const form = event.target.closest('[data-send]');
+    if (!form) return;
+    event.preventDefault();
+    const button = $('[type=submit]', form);
+    if (button.disabled) return;
+    button.disabled = Boolean(form.closest('dialog')); // the answer is a new window, or none
+    const data = Object.fromEntries(new FormData(form));
+    trigger(form.dataset.send, 'on' in data ? { ...data, on: Boolean(data.on) } : data);
+  });
+  const show_window = () => {
+    const window_ = $('#deal');
+    if (!window_ || window_.open || window_.dataset.shown) return;
+    window_.dataset.shown = ''; // once: what was closed stays closed
+    window_.showModal();
+    $('input:not([type=hidden]), .go', window_)?.focus();
+  };
 
   // --- keys ---
   const typing = element => element.matches('input:not([type=checkbox]):not([type=range]), textarea, select, [contenteditable=true]');
@@ -410,6 +430,7 @@
   const changed = records => {
     if (records.some(one => one.target.closest?.('#notice'))) show_notice();
     if (records.some(one => one.target.closest?.('#init'))) begin_painting();
+    show_window();
     own_clock();
     paint_selection();
   };

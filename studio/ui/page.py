@@ -1,6 +1,5 @@
 """The page as a whole: its tabs, what happens when something is clicked, and what is looked at again and again."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,19 +8,21 @@ from markupsafe import Markup
 
 from studio.service import Studio
 from studio.ui import api, credits, gallery, jobs, playground, topbar
+from studio.ui.credits import Credits
 from studio.ui.form import NAMES
 from studio.ui.gallery import Gallery
-from studio.ui.html import html
+from studio.ui.html import html, print_of
 from studio.ui.playground import Playground
-from studio.ui.visit import Visit, answering, hearing
+from studio.ui.visit import QUEUED, QUIET, Visit, answering, hearing
 from studio.ui.words import t
 
 BUSY, IDLE = 1.0, 5.0  # seconds between two looks at the jobs: while one of them runs, and while none does
 TABS = ("playground", "gallery", "jobs", "credits")
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-QUEUED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # may be refused with a message
 # What the page's own script tells the handlers; each name is an event of the `ears` component.
-HEARD = ("reuse", "vary", "seed", "reuse_job", "restore", "star", "bin", "unbin", "halt", "look", "turn")
+HEARD = (
+    "reuse", "vary", "seed", "reuse_job", "restore", "star", "bin", "unbin", "halt", "look", "turn",
+    "leaf", "visit", "deal", "settle",
+)  # fmt: skip
 EARS = f"window.likeness.listen(trigger, {list(HEARD)})"
 
 
@@ -37,7 +38,7 @@ def build(studio: Studio) -> gr.Blocks:
             with gr.Tab(t("tab.jobs"), id="jobs", elem_id="tab-jobs") as tab_jobs:
                 job_list = jobs.laid_out()
             with gr.Tab(t("tab.credits"), id="credits", elem_id="tab-credits") as tab_credits:
-                account = credits.laid_out()
+                book = credits.laid_out()
         notice = html("notice")
         viewer = html("viewer-place")
         ears = html("ears", js_on_load=EARS)
@@ -49,13 +50,15 @@ def build(studio: Studio) -> gr.Blocks:
         def on(handler: Callable[..., Any]) -> Callable[..., Any]:
             return answering(studio, handler)
 
-        watched = [top, play.stage, shelf.grid, job_list, account, timer, seen]
+        watched = [top, play.stage, shelf.grid, job_list, timer, seen]
         _wire_opening(page, on, play, shelf, watched, viewer, want, tabs)
         timer.tick(on(looked), [play.focus, seen, *shelf.asked()], watched, trigger_mode="once", **QUIET)
         _wire_form(on, play)
         _wire_making(on, play, shelf, seen, watched)
         _wire_gallery(on, shelf)
         _wire_ears(studio, ears, play, shelf, seen, watched, notice, tabs)
+        credits.wire(book, on, lambda handler: hearing(studio, handler), ears, notice)
+        _wire_credits(page, on, book, want, [tab_playground, tab_gallery, tab_jobs], tab_credits)
         for name, tab in zip(TABS, (tab_playground, tab_gallery, tab_jobs, tab_credits), strict=True):
             tab.select(None, None, None, js=f"() => window.likeness.opened('{name}')", api_visibility="private")
         tab_gallery.select(on(gallery.choices), None, [shelf.kind, shelf.base, shelf.style], **QUIET)
@@ -66,7 +69,7 @@ def build(studio: Studio) -> gr.Blocks:
 
 
 def looked(visit: Visit, focus: str, seen: Any, *asked: Any) -> list[Any]:
-    """Everything that may have changed by itself: bar, stage, gallery, jobs, credits, timer, and what was seen now.
+    """Everything that may have changed by itself: bar, stage, gallery, jobs, timer, and what was seen now.
 
     What has not changed since it was last seen is left alone, so that a page at rest moves nothing.
     """
@@ -80,7 +83,7 @@ def looked(visit: Visit, focus: str, seen: Any, *asked: Any) -> list[Any]:
     newest = newest_picture[0].id if newest_picture else ""
     now: dict[str, Any] = {"mark": mark, "newest": newest, "pace": BUSY if active else IDLE}
     top, stage = topbar.shown(visit), playground.stage(visit, focus)
-    now["top"], now["stage"] = _print(top), _print(stage)
+    now["top"], now["stage"] = print_of(top), print_of(stage)
     jobs_moved = mark != before.get("mark")
     first_page = not asked or not asked[-1]
     return [
@@ -88,14 +91,9 @@ def looked(visit: Visit, focus: str, seen: Any, *asked: Any) -> list[Any]:
         stage if now["stage"] != before.get("stage") else gr.skip(),
         gallery.shown(visit, *asked) if asked and first_page and newest != before.get("newest") else gr.skip(),
         jobs.shown(visit) if jobs_moved else gr.skip(),
-        credits.shown(visit) if jobs_moved else gr.skip(),
         gr.Timer(now["pace"]) if now["pace"] != before.get("pace") else gr.skip(),
         now,
     ]
-
-
-def _print(markup: Markup) -> str:
-    return hashlib.blake2b(markup.encode(), digest_size=8).hexdigest()
 
 
 def _wire_opening(
@@ -193,6 +191,24 @@ def _wire_gallery(on: Callable[..., Any], shelf: Gallery) -> None:
     gr.on(
         changes, on(filtered), shelf.asked(), [shelf.place, shelf.grid], trigger_mode="always_last", **QUIET
     )  # fmt: skip
+
+
+# --- Credits ---------------------------------------------------------------------------------------------------------
+
+
+def _wire_credits(
+    page: gr.Blocks, on: Callable[..., Any], book: Credits, want: gr.Textbox, others: list[gr.Tab], own: gr.Tab
+) -> None:
+    """The tab is looked at again and again while it is the one that is open."""
+    look = [book.seen, *book.asked()]
+    page.load(on(credits.looked), look, book.watched(), **QUIET)
+    page.load(on(credits.choices), None, [book.kind, book.phase], **QUIET)
+    page.load(
+        lambda tab: gr.Timer(active=tab == "credits"), want, book.timer, js="() => window.likeness.wanted()", **QUIET
+    )
+    own.select(on(credits.looked), look, book.watched(), **QUIET)
+    own.select(lambda: gr.Timer(active=True), None, book.timer, **QUIET)
+    gr.on([tab.select for tab in others], lambda: gr.Timer(active=False), None, book.timer, **QUIET)
 
 
 # --- what the page's script tells ------------------------------------------------------------------------------------

@@ -107,7 +107,8 @@ def theme() -> Base:
 
 
 def css() -> str:
-    return (FOLDER / "page.css").read_text(encoding="utf-8")
+    """Every style sheet of this folder: one for the page, one for each tab that needs one."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.css")))
 
 
 def head() -> str:

@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from studio.domain import CREDIT_KINDS
 from studio.ui import views
-from studio.ui.credits import HOUSE
+from studio.ui.deals import HOUSE
 from studio.ui.html import button, el, icon
 from studio.ui.visit import Visit
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import gradio as gr
 
-from studio.domain import Refused, StudioError
+from studio.domain import OWNER, NotFound, Refused, StudioError
 from studio.service import Studio
 from studio.ui.access import account_of
 from studio.ui.words import Words, language_of
 
 MOST_IDS = 500  # pictures that one click may be about
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+QUEUED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # may be refused with a message
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,14 @@ class Visit:
     studio: Studio
     account: str
     words: Words
+
+    def whose(self, asked: object) -> str:
+        """The account that is asked about: one's own, or for the owner any. Raises NotFound."""
+        account = asked if isinstance(asked, str) and asked else self.account
+        if self.account not in (account, OWNER):
+            raise NotFound("There is no such account.", field="account")
+        self.studio.counter.balances(account)
+        return account
 
 
 def visit_of(studio: Studio, request: Any) -> Visit:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from studio.domain import OWNER, Job, Picture
+from studio.domain import OWNER, Clock, Job, Picture, utc_now
 from studio.service import Studio
 from studio.settings import Settings
 from tests.ui.artist import Artist
@@ -54,11 +54,11 @@ class Served:
         return self.studio.gallery.of_job(OWNER, self.done(**fields).id)
 
 
-def opened(root: Path, artist: Artist, **settings: Any) -> Studio:
+def opened(root: Path, artist: Artist, *, clock: Clock = utc_now, **settings: Any) -> Studio:
     a_base(root / "models")
     # The cache is where Gradio was told when it was imported.
     set_as = Settings(data=root / "data", models=root / "models", **{"port": 0, "upload_mb": 1, **settings})
-    return Studio.open(set_as, {"HF_HUB_CACHE": str(root / "hub")}, runners={"image": artist})
+    return Studio.open(set_as, {"HF_HUB_CACHE": str(root / "hub")}, runners={"image": artist}, clock=clock)
 
 
 @pytest.fixture(scope="package")
