@@ -11,6 +11,7 @@ from studio.pipelines.families import FAMILIES, SCHEDULERS, Family
 from studio.pipelines.hub import HUB
 from studio.pipelines.weights import BaseModel, Catalogue, Weight, present
 from studio.settings import Settings
+from studio.styles.eights import Eights
 
 if TYPE_CHECKING:
     from studio.pipelines.fetching import Fetched, Report
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class BaseInfo:
     """A base model as one may choose it. `schedulers` are ids with their titles, the default first; `guidance`,
-    `steps` and `strength` the defaults of its family."""
+    `steps` and `strength` the defaults of its family; `eights` by class the styles of a new tune's avatars."""
 
     id: str
     title: str
@@ -37,6 +38,7 @@ class BaseInfo:
     takes_negative: bool
     takes_init: bool
     takes_mask: bool
+    eights: Eights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,4 +156,5 @@ def _base_info(offer: Offer, family: Family) -> BaseInfo:
         takes_negative=family.negative,
         takes_init=family.init is not None,
         takes_mask=family.mask is not None,
+        eights=family.eights,
     )

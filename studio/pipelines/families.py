@@ -10,6 +10,7 @@ from typing import Any
 
 from studio.domain import Refused
 from studio.rules import shown
+from studio.styles.eights import DRAWN, GENERAL, Eights
 
 SCHEDULERS: Mapping[str, str] = {
     "dpmpp-2m": "DPM++ 2M",
@@ -39,6 +40,7 @@ class Family:
     are drawn as asked, others in the same shape at the native area and then resized. Sides drawn are multiples of
     `multiple`. `guidance` is the default; where `guided` is False the base takes none and `guidance` is what it needs;
     `guidance_shift` is added on the way to diffusers (its Z-Image counts from 0, all others from 1).
+    `eights` are by class the styles that a new tune's avatars are made in where nobody chose others.
     `wide` are the parts that keep the latents' precision where the denoiser computes in less: the decoder, and text
     encoders whose dtype the pipeline hands on to the latents. `lora_targets` are the layers a tune trains; `recipe` the
     module of its training.
@@ -66,6 +68,7 @@ class Family:
     guided: bool = True
     guidance_shift: float = 0.0
     negative: bool = True
+    eights: Eights = field(default_factory=lambda: GENERAL)
     lora_targets: tuple[str, ...]
     recipe: str
     signature: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -112,6 +115,7 @@ FAMILIES: Mapping[str, Family] = {
             karras=False,  # half of its steps would fall where nothing is left to do
             guidance=3.0,
             steps=25,
+            eights=DRAWN,
             lora_targets=UNET_ATTENTION,
             recipe="tune_sd",
         ),
