@@ -26,6 +26,7 @@ from studio.rules import shown
 from studio.tools import BackgroundRequest as BackgroundRequest
 from studio.tools import FaceRequest as FaceRequest
 from studio.tools import UpscaleRequest as UpscaleRequest
+from studio.tunes import TuneRequest as TuneRequest
 
 # --- time -------------------------------------------------------------------------------------------------------------
 
@@ -67,7 +68,7 @@ class Task:
     """
 
     job_id: str
-    request: Request
+    request: Request | TuneRequest
     folder: Path
     done: frozenset[int] = frozenset()
     inputs: Mapping[str, Path] = field(default_factory=dict[str, Path])
@@ -97,6 +98,17 @@ class Drawn:
     width: int
     height: int
     seed: int | None
+    recipe: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A finished tune: its weights as one safetensors file in the task's folder, the loss of every step, and how it
+    was made."""
+
+    index: int
+    file: Path
+    losses: tuple[float, ...]
     recipe: Mapping[str, object]
 
 

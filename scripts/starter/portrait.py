@@ -176,7 +176,7 @@ def caption(portrait: Portrait, random: Random) -> str:
         return ""
     if lot < 0.15:
         return f"{random.choice(_OPENINGS[:4])} {portrait.subject}"
-    if lot < 0.20:
+    if lot < 0.23:
         return f"{random.choice(_OPENINGS[:4])} {portrait.subject}, {portrait.style} style"
 
     style = STYLE_OF[portrait.style]

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from studio.domain import ImageRequest, Refused, StudioError, WeightsMissing
+from studio.domain import ImageRequest, Refused, StudioError, TuneRequest, WeightsMissing
 from studio.pipelines.checkpoints import family_of_file
 from studio.pipelines.families import FAMILIES, Family, recognise
 from studio.pipelines.hub import NOTE, base_folder, cache_folder, in_cache
@@ -153,6 +153,20 @@ class Bases:
             raise Refused(f"{base.family.title} cannot start from a picture.", field="init", allowed="no init")
         if request.mask and base.family.mask is None:
             raise Refused(f"{base.family.title} cannot paint into a mask.", field="mask", allowed="no mask")
+        return base
+
+    def check_tune(self, request: TuneRequest) -> Base:
+        """What a training needs of its base and styles, before it costs anything. Raises Refused, WeightsMissing."""
+        base = self.find(request.base)
+        if base.family.training is None:
+            allowed = ", ".join(row.id for row in FAMILIES.values() if row.training)
+            raise Refused(
+                f"{base.family.title} only draws: it cannot be trained. Train on the base it was made from.",
+                field="base",
+                allowed=f"a base of one of the families {allowed}",
+            )
+        for style in request.styles:
+            style_of(self.styles, style)
         return base
 
 

@@ -89,6 +89,10 @@ class Device:
             return max(most - int(torch.mps.current_allocated_memory()), 0), most
         return memory.available, memory.total
 
+    def machine_memory(self) -> int:
+        """Free bytes of the machine's own memory."""
+        return psutil.virtual_memory().available
+
     def figures(self) -> str:
         """The memory in words, for a message."""
         free, total = self.memory()

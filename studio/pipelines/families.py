@@ -5,7 +5,7 @@ as a function in `conditioning` or `latents`; what it has not got is None or emp
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from studio.domain import Refused
@@ -33,6 +33,35 @@ class Pipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a tune of a family is trained, unless the request says otherwise.
+
+    `recipe` is `module:class` in `studio.pipelines.tuning`. `targets` and `text_targets` are the layers of the denoiser
+    and of the text encoders that get LoRA, as a pattern of their names; `text_encoders` are trained where `text` is
+    true. `rate` is the learning rate, `rates` what other networks than the denoiser have instead. A step takes `batch`
+    photos and `class_batch` of the `class_pictures`. `prompt` goes with every photo; `class_prompts`, taken in turn,
+    with the base's own pictures of the class. `bytes_a_pixel` is what the denoiser keeps of one pixel of one example
+    for the way back, in two-byte numbers: all of it, and with gradient checkpointing.
+    """
+
+    recipe: str
+    targets: str
+    text_targets: str = ""
+    text_encoders: tuple[str, ...] = ()
+    text: bool = False
+    rank: int = 16
+    rate: float
+    rates: Mapping[str, float] = field(default_factory=dict[str, float])
+    steps: int
+    batch: int
+    class_batch: int
+    class_pictures: int
+    prompt: str = "a photo of {subject}"
+    class_prompts: tuple[str, ...] = ("a photo of {subject}",)
+    bytes_a_pixel: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """An architecture.
 
@@ -42,8 +71,8 @@ class Family:
     `guidance_shift` is added on the way to diffusers (its Z-Image counts from 0, all others from 1).
     `eights` are by class the styles that a new tune's avatars are made in where nobody chose others.
     `wide` are the parts that keep the latents' precision where the denoiser computes in less: the decoder, and text
-    encoders whose dtype the pipeline hands on to the latents. `lora_targets` are the layers a tune trains; `recipe` the
-    module of its training.
+    encoders whose dtype the pipeline hands on to the latents. `training` is how a tune is trained on it, None where it
+    only draws; `draws_tunes_of` the family whose tunes it draws as well as its own.
     """
 
     id: str
@@ -69,8 +98,8 @@ class Family:
     guidance_shift: float = 0.0
     negative: bool = True
     eights: Eights = field(default_factory=lambda: GENERAL)
-    lora_targets: tuple[str, ...]
-    recipe: str
+    training: Training | None
+    draws_tunes_of: str | None = None
     signature: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def scheduler(self, asked: str | None) -> str:
@@ -87,7 +116,31 @@ class Family:
         return asked
 
 
-UNET_ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+STARTER_STYLES = ("flat cartoon", "storybook", "toon", "comic", "minimal vector", "pixel art")
+CLIP_ATTENTION = r".*\.(q_proj|k_proj|v_proj|out_proj)"
+UNET_TRAINING = Training(
+    recipe="diffusion:Diffusion",
+    targets=r".*\.(to_q|to_k|to_v|to_out\.0|ff\.net\.0\.proj|ff\.net\.2)",
+    text_targets=CLIP_ATTENTION,
+    text_encoders=("text_encoder",),
+    rate=1e-4,
+    steps=1_200,
+    batch=2,
+    class_batch=1,
+    class_pictures=64,
+    bytes_a_pixel=(20_000, 4_000),
+)
+FLOW_TRAINING = Training(
+    recipe="flow:Flow",
+    # Of klein's single blocks the attention's output has no number behind it.
+    targets=r".*\.(to_q|to_k|to_v|to_out\.0|to_qkv_mlp_proj)|single_transformer_blocks\.\d+\.attn\.to_out",
+    rate=1e-4,
+    steps=1_000,
+    batch=1,
+    class_batch=0,
+    class_pictures=0,
+    bytes_a_pixel=(26_000, 3_000),
+)
 SD = {"text": "StableDiffusionPipeline", "init": "StableDiffusionImg2ImgPipeline"}
 SD_INPAINT = "StableDiffusionInpaintPipeline"
 XL = "StableDiffusionXLPipeline"
@@ -116,8 +169,18 @@ FAMILIES: Mapping[str, Family] = {
             guidance=3.0,
             steps=25,
             eights=DRAWN,
-            lora_targets=UNET_ATTENTION,
-            recipe="tune_sd",
+            training=replace(
+                UNET_TRAINING,
+                text=True,
+                rate=2e-3,
+                steps=300,
+                batch=4,
+                class_batch=2,
+                class_pictures=24,
+                prompt="portrait of {subject}",
+                class_prompts=tuple(f"portrait of {{subject}}, {style} style" for style in STARTER_STYLES),
+                bytes_a_pixel=(6_000, 1_500),
+            ),
         ),
         Family(
             id="sd",
@@ -138,8 +201,7 @@ FAMILIES: Mapping[str, Family] = {
             karras=True,
             guidance=7.0,
             steps=25,
-            lora_targets=UNET_ATTENTION,
-            recipe="tune_sd",
+            training=UNET_TRAINING,
             signature={"pipeline": SD["text"], "cross_attention": 768},
         ),
         Family(
@@ -162,8 +224,8 @@ FAMILIES: Mapping[str, Family] = {
             guidance=8.5,
             steps=4,
             negative=False,
-            lora_targets=UNET_ATTENTION,
-            recipe="tune_sd",
+            training=None,  # its few steps are distilled
+            draws_tunes_of="sd",
             signature={"pipeline": "LatentConsistencyModelPipeline"},
         ),
         Family(
@@ -185,8 +247,9 @@ FAMILIES: Mapping[str, Family] = {
             karras=True,
             guidance=6.0,
             steps=30,
-            lora_targets=UNET_ATTENTION,
-            recipe="tune_sd",
+            training=replace(
+                UNET_TRAINING, text_encoders=("text_encoder", "text_encoder_2"), batch=1, bytes_a_pixel=(18_000, 4_000)
+            ),
             signature={"pipeline": XL, "cross_attention": 2048},
         ),
         Family(
@@ -211,8 +274,8 @@ FAMILIES: Mapping[str, Family] = {
             steps=4,
             strength=0.8,
             negative=False,
-            lora_targets=UNET_ATTENTION,
-            recipe="tune_flow",
+            training=None,  # its few steps are distilled
+            draws_tunes_of="klein-base",
             signature={"pipeline": "Flux2KleinPipeline", "distilled": True},
         ),
         Family(
@@ -235,8 +298,7 @@ FAMILIES: Mapping[str, Family] = {
             guidance=4.0,
             steps=50,
             strength=0.8,
-            lora_targets=UNET_ATTENTION,
-            recipe="tune_flow",
+            training=FLOW_TRAINING,
             signature={"pipeline": "Flux2KleinPipeline", "distilled": False},
         ),
         Family(
@@ -259,8 +321,7 @@ FAMILIES: Mapping[str, Family] = {
             guidance=5.0,
             guidance_shift=-1.0,
             steps=30,
-            lora_targets=UNET_ATTENTION,
-            recipe="tune_flow",
+            training=FLOW_TRAINING,
             signature={"pipeline": "ZImagePipeline"},
         ),
         Family(
@@ -285,8 +346,8 @@ FAMILIES: Mapping[str, Family] = {
             guided=False,  # distilled
             steps=8,
             negative=False,
-            lora_targets=UNET_ATTENTION,
-            recipe="tune_flow",
+            training=None,  # its few steps are distilled
+            draws_tunes_of="z-image",
         ),
     )
 }

@@ -64,8 +64,8 @@ def loaded(device: Device, base: Base) -> Loaded:
     return device.held(key(base), _size(base, device.precision), make)
 
 
-def load(device: Device, base: Base) -> DiffusionPipeline:
-    """The base's text-to-image pipeline on the device. Raises what `loaded` does."""
+def load(device: Device, base: Base, *, to_train: bool = False) -> DiffusionPipeline:
+    """The base's text-to-image pipeline on the device, for drawing or `to_train`. Raises what `loaded` does."""
     # 1. From disk. The libraries' own bars would be drawn over the studio's.
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
@@ -82,8 +82,11 @@ def load(device: Device, base: Base) -> DiffusionPipeline:
     denoiser = getattr(pipeline, base.family.denoiser)
     if device.precision.networks != device.precision.latents:
         _bridge(denoiser, device.precision)
-    device.steady(denoiser)
-    attention.use(pipeline, denoiser, device.settings.attention)
+    if to_train:
+        attention.use_to_train(denoiser, device.torch)
+    else:
+        device.steady(denoiser)
+        attention.use(pipeline, denoiser, device.settings.attention)
 
     # 3. Decoding picture by picture: less memory, and a picture's pixels do not hang on how many there are.
     pipeline.vae.enable_slicing()
@@ -91,7 +94,7 @@ def load(device: Device, base: Base) -> DiffusionPipeline:
 
     # 4. Onto the device; what is larger than it visits it part by part.
     try:
-        if device.torch.type == "cuda" and _size(base, device.precision) > device.budget:
+        if device.torch.type == "cuda" and not to_train and _size(base, device.precision) > device.budget:
             pipeline.enable_model_cpu_offload(device=device.torch)
         else:
             pipeline.to(device.torch)

@@ -1,0 +1,1 @@
+"""Training a tune: one loop, and of each family what is its own. Heavy: imported through the runner alone."""
