@@ -1,20 +1,24 @@
 """How much longer the studio takes for a batch than the bare diffusers call: warm, in one run, by turns.
 
-    python scripts/bench_generate.py [--base starter] [--count 8] [--steps 25] [--rounds 5] [--models FOLDER]
+    python scripts/bench_generate.py [--base starter] [--count 8] [--steps 25] [--rounds 7] [--judge processor]
 
 The bare call has the same networks in the same precision, scheduler, steps, guidance and seeds, and ends with pictures
-in memory. The studio's run does all the rest too: it checks, resizes, writes PNG files with recipes, reports progress
-and shows previews. The median of the rounds counts, and the ratio of neighbours in time, since a busy machine slows
-both alike. On a CPU that others use, `--processor-time` counts what this process used of it instead of what the
-clock says.
+in memory. The studio's run does all the rest too: it checks, resizes, writes PNG files with recipes, reports progress,
+shows previews, and keeps each picture's pixels alike in every batch.
+
+Which of the two begins changes from round to round. What counts is the median of the rounds' ratios, since a busy
+machine slows neighbours in time alike; the fastest of each stand beside it, as a check. Both the clock and the
+processor time of this process are taken: on a CPU that others use, `--judge processor` is the fairer limit.
 """
 
 import argparse
+import gc
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +30,11 @@ from studio.domain import ImageRequest, Progress, Task  # noqa: E402
 from studio.pipelines import Runners, schedulers  # noqa: E402
 from studio.pipelines.loading import loaded  # noqa: E402
 from studio.pipelines.shapes import drawn_shape  # noqa: E402
+from studio.pipelines.steady import unsteady  # noqa: E402
 from studio.settings import REPOSITORY, Settings  # noqa: E402
 
 LIMIT = 1.05
-Clock = Callable[[], float]
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
 PROMPT = "portrait of a smiling woman with long red hair, teal background, storybook style"
 
 
@@ -39,12 +44,11 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=8)
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--models", type=Path, default=REPOSITORY / "models")
-    parser.add_argument("--processor-time", action="store_true")
+    parser.add_argument("--judge", choices=list(CLOCKS), default="wall", help="whose ratio has to keep the limit")
     asked = parser.parse_args()
-    clock = time.process_time if asked.processor_time else time.perf_counter
 
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data=Path(folder), models=asked.models, precision=asked.precision)
@@ -58,62 +62,93 @@ def main() -> int:
             height=asked.size,
             seed=7,
         )
-        bare = Bare(runners, request, clock)
-        studio = Studio(runners, request, clock, Path(folder))
+        bare, studio = Bare(runners, request), Studio(runners, request, Path(folder))
         for run in (studio, bare):  # warm
             run()
-        pairs: list[tuple[float, float]] = []
+        rounds: list[Round] = []
         for number in range(asked.rounds):
             order = (bare, studio) if number % 2 else (studio, bare)
             taken = {run: run() for run in order}
-            pairs.append((taken[bare], taken[studio]))
-            print(f"round {number + 1}: bare {pairs[-1][0]:.3f} s, studio {pairs[-1][1]:.3f} s", flush=True)
-    ratio = statistics.median(ours / theirs for theirs, ours in pairs)
-    medians = [statistics.median(column) for column in zip(*pairs, strict=True)]
+            rounds.append(Round(bare=taken[bare], studio=taken[studio]))
+            print(f"round {number + 1}: {rounds[-1]}", flush=True)
+
     device = runners.device
     print(
         f"{asked.count} pictures, {asked.steps} steps, {asked.base} on {device.torch.type} in {device.precision}, "
-        f"{torch.get_num_threads()} threads: bare {medians[0]:.3f} s, studio {medians[1]:.3f} s, "
-        f"ratio {ratio:.3f} (limit {LIMIT})"
+        f"{torch.get_num_threads()} threads, {asked.rounds} rounds, limit {LIMIT} by {asked.judge} time"
     )
-    return 0 if ratio <= LIMIT else 1
+    ratios = {name: statistics.median(one.ratio(name) for one in rounds) for name in CLOCKS}
+    for name, ratio in ratios.items():
+        bares, studios = [one.bare[name] for one in rounds], [one.studio[name] for one in rounds]
+        print(
+            f"{name:>9}: bare {statistics.median(bares):.3f} s, studio {statistics.median(studios):.3f} s, "
+            f"ratio {ratio:.3f} (fastest of each: {min(studios) / min(bares):.3f})"
+        )
+    return 0 if ratios[asked.judge] <= LIMIT else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """What both took, in seconds by each clock."""
+
+    bare: dict[str, float]
+    studio: dict[str, float]
+
+    def ratio(self, clock: str) -> float:
+        return self.studio[clock] / self.bare[clock]
+
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{name} {self.bare[name]:.3f} s bare, {self.studio[name]:.3f} s studio ({self.ratio(name):.3f})"
+            for name in CLOCKS
+        )
+
+
+class Stopwatch:
+    """Seconds since it was made, by each clock."""
+
+    def __init__(self) -> None:
+        gc.collect()  # the other's rubbish is not on this one's bill
+        self.start = {name: clock() for name, clock in CLOCKS.items()}
+
+    def taken(self) -> dict[str, float]:
+        return {name: clock() - self.start[name] for name, clock in CLOCKS.items()}
 
 
 class Studio:
     """The studio's own runner, as a job calls it."""
 
-    def __init__(self, runners: Runners, request: ImageRequest, clock: Clock, folder: Path) -> None:
-        self.run, self.request, self.clock, self.folder = runners["image"], request, clock, folder
+    def __init__(self, runners: Runners, request: ImageRequest, folder: Path) -> None:
+        self.run, self.request, self.folder = runners["image"], request, folder
 
-    def __call__(self) -> float:
+    def __call__(self) -> dict[str, float]:
         def report(progress: Progress) -> None:
             pass
 
         task = Task(job_id="bench", request=self.request, folder=self.folder)
-        start = self.clock()
+        watch = Stopwatch()
         drawn = list(self.run(task, report, lambda: False))
         assert len(drawn) == self.request.count
-        return self.clock() - start
+        return watch.taken()
 
 
 class Bare:
     """The diffusers call a script of a dozen lines would make."""
 
-    def __init__(self, runners: Runners, request: ImageRequest, clock: Clock) -> None:
-        self.clock = clock
+    def __init__(self, runners: Runners, request: ImageRequest) -> None:
         base = runners.bases.find(request.base)
         family, here = base.family, loaded(runners.device, base)
-        denoiser = getattr(here.pipeline(family.text), family.denoiser)
-        self.denoiser, self.ours, self.plain = denoiser, denoiser.forward, type(denoiser).forward.__get__(denoiser)
-        self.request, self.family, self.shape = request, family, drawn_shape(family, request.width, request.height)
+        self.device, self.request, self.family = runners.device, request, family
+        self.shape = drawn_shape(family, request.width, request.height)
         self.pipeline: Any = here.pipeline(family.text)
+        self.denoiser = getattr(self.pipeline, family.denoiser)
         self.scheduler = schedulers.make(family.scheduler(None), family, here.scheduler)
 
-    def __call__(self) -> float:
+    def __call__(self) -> dict[str, float]:
         seeds, family = self.request.seeds, self.family
-        start = self.clock()
+        unsteady(self.denoiser)
+        watch = Stopwatch()
         self.pipeline.scheduler = self.scheduler
-        self.denoiser.forward = self.plain  # without what keeps a picture's pixels alike in every batch
         images = self.pipeline(
             self.request.prompt,
             num_images_per_prompt=len(seeds),
@@ -124,9 +159,9 @@ class Bare:
             generator=[torch.Generator().manual_seed(seed) for seed in seeds],
             **family.text.extra,
         ).images
+        taken = watch.taken()
         assert len(images) == len(seeds)
-        taken = self.clock() - start
-        self.denoiser.forward = self.ours
+        self.device.steady(self.denoiser)
         return taken
 
 

@@ -10,7 +10,7 @@ import psutil
 import torch
 
 from studio.domain import Refused
-from studio.pipelines.steady import SteadyKernels
+from studio.pipelines.steady import steady
 from studio.settings import Settings
 
 T = TypeVar("T")
@@ -99,16 +99,12 @@ class Device:
         return f"{self.torch.type} has {total / GIB:.1f} GB, {free / GIB:.1f} GB of it free"
 
     def steady(self, network: torch.nn.Module) -> None:
-        """Has a network treat every picture of a batch alike. On the CPU; elsewhere the last decimal may differ."""
-        if self.torch.type != "cpu":
-            return
-        forward = network.forward
+        """Has a network on the CPU treat every picture of a batch alike. Elsewhere the last decimal may differ.
 
-        def steadily(*args: Any, **kwargs: Any) -> Any:
-            with SteadyKernels():
-                return forward(*args, **kwargs)
-
-        network.forward = steadily
+        Again after layers were added to it, such as a tune's.
+        """
+        if self.torch.type == "cpu":
+            steady(network)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
