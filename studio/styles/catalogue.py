@@ -11,7 +11,8 @@ from pathlib import Path
 from studio.errors import Refused
 from studio.rules import shown
 from studio.styles.files import read_file
-from studio.styles.style import CLASSES, Category, Style
+from studio.styles.style import Category, Style
+from studio.tunes import CLASSES
 
 FOLDER = Path(__file__).parent
 SHORT = 3  # letters

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from studio.styles.style import CLASSES, GROUPS
+from studio.styles.style import GROUPS
+from studio.tunes import CLASSES
 
 Eights = Mapping[str, tuple[str, ...]]
 

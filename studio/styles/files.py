@@ -10,7 +10,8 @@ from typing import cast
 
 from studio.errors import Refused
 from studio.rules import shown, text, whole
-from studio.styles.style import CLASSES, GROUPS, MOST_TOKENS, SUBJECT, Category, Style, tokens_of
+from studio.styles.style import GROUPS, MOST_TOKENS, SUBJECT, Category, Style, tokens_of
+from studio.tunes import CLASSES
 
 MOST_BYTES = 262_144
 MOST_TITLE, MOST_TEXT = 60, 600  # characters

@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 
+from studio.tunes import CLASSES
+
 SUBJECT = "{subject}"
-CLASSES = ("person", "man", "woman", "boy", "girl", "couple", "dog", "cat", "object")
 MOST_TOKENS = 60
 """Of a style alone: the text encoders of Stable Diffusion read 75 and two marks, and the subject needs some of them."""
 

@@ -8,7 +8,8 @@ from itertools import combinations
 import pytest
 
 from studio.styles import Style, read_styles
-from studio.styles.style import CLASSES, MOST_TOKENS, SUBJECT, tokens_of
+from studio.styles.style import MOST_TOKENS, SUBJECT, tokens_of
+from studio.tunes import CLASSES
 
 STYLES = read_styles()
 LITTLE = set(

@@ -4,7 +4,7 @@ import pytest
 
 from studio.pipelines.families import FAMILIES
 from studio.styles import read_styles
-from studio.styles.style import CLASSES
+from studio.tunes import CLASSES
 
 STYLES = read_styles()
 
