@@ -11,20 +11,24 @@ from studio.storage.folder import WorkLock
 
 LOOK_EVERY = 0.25  # seconds between two looks into an empty queue, or at a lock that another process holds
 TRY_AGAIN = 5.0  # seconds after the data folder could not be written
+TIDY_EVERY = 3600.0  # seconds
 
 log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Runs jobs one after another until it is stopped, or `until()` is true.
+    """Runs jobs one after another until it is stopped, or `until()` is true; between two of them, `tidy` every hour.
 
     While another process works the queue it waits; when that one ends or dies, it takes over and recovers.
     """
 
-    def __init__(self, jobs: Jobs, *, until: Callable[[], bool] = never) -> None:
+    def __init__(
+        self, jobs: Jobs, *, until: Callable[[], bool] = never, tidy: Callable[[], object] = lambda: None
+    ) -> None:
         self.jobs = jobs
         self.trouble: StudioError | None = None  # what keeps it from working just now
         self._until = until
+        self._tidy = tidy
         self._lock = WorkLock(jobs.folder.lock)
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -52,7 +56,7 @@ class Worker:
 
     def run(self) -> None:
         """The loop itself, in the calling thread."""
-        recovered = False
+        recovered, tidied = False, time.monotonic()
         try:
             while not self._stop.is_set() and not self._until():
                 try:
@@ -67,7 +71,12 @@ class Worker:
                         recovered = True
                         self.trouble = None
 
-                    # 3. Then job after job.
+                    # 3. Now and then, what is due.
+                    if time.monotonic() - tidied >= TIDY_EVERY:
+                        tidied = time.monotonic()
+                        self._tidy()
+
+                    # 4. Then job after job.
                     if self.jobs.run_next(self._stop.is_set) is None:
                         self._wait(LOOK_EVERY)
                 except StorageFailed as error:

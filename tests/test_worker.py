@@ -53,6 +53,17 @@ def test_a_stop_in_the_middle_of_a_job_loses_nothing(bench: Bench) -> None:
     assert bench.captured(OWNER) == 8
 
 
+def test_what_is_due_is_seen_to_while_nothing_else_is_done(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "TIDY_EVERY", 0.05)
+    monkeypatch.setattr(worker_module, "LOOK_EVERY", 0.01)
+    tidied: list[float] = []
+    worker = Worker(bench.jobs(FakeRunner()), tidy=lambda: tidied.append(time.monotonic()))
+    worker.start()
+    eventually(lambda: len(tidied) >= 3)
+    worker.stop()
+    assert tidied[1] - tidied[0] >= 0.05
+
+
 def test_a_second_process_leaves_the_queue_to_the_first_and_waits_for_its_job(bench: Bench) -> None:
     lock = WorkLock(bench.folder.lock)
     assert lock.acquire()  # the first

@@ -36,8 +36,8 @@ def main(words: Sequence[str], runners: "Runners | None" = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a prompt may have letters that the terminal has not
-    # The studio refuses pictures that are too large in its own words.
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what libraries say to their users' authors is for those who ask with -W
     as_json = "--json" in words
     try:
         args = parser().parse_args(words, argparse.Namespace(runners=runners))

@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -27,17 +26,26 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
         if unknown := re.match(r"unrecognized arguments: (\S+)", message):
             raise Refused(f"There is no {unknown[1]} here.", field=unknown[1].lstrip("-"), allowed="what --help names")
+        if wrong := re.match(r"argument (COMMAND|VERB): invalid choice: ('.*?') \(choose from (.*)\)$", message):
+            word, given, choices = wrong.groups()
+            raise Refused(f"There is no {word.lower()} {given}.", field=word.lower(), allowed=choices.replace("'", ""))
+        if missing := re.match(r"the following arguments are required: ([^,]*)", message):
+            raise self._missing(next(one for one in self._actions if missing[1] in (one.metavar, one.dest)))
         named = re.match(r"argument ([^:]+): ", message)
-        choices = re.search(r"\(choose from (.*)\)$", message)
-        usage = " ".join(self.format_usage().split()).partition(": ")[2]
         raise Refused(
             f"{message[:1].upper()}{message[1:]}.",
             field=named[1].split("/")[-1].lstrip("-").lower() if named else None,
-            allowed=choices[1].replace("'", "") if choices else usage,
+            allowed=self._usage(),
         )
+
+    def _missing(self, what: argparse.Action) -> Refused:
+        field = str(what.metavar if what.dest == argparse.SUPPRESS else what.dest).lower()
+        return Refused(f"{field} is missing.", field=field, allowed=", ".join(what.choices or ()) or self._usage())
+
+    def _usage(self) -> str:
+        return " ".join(self.format_usage().split()).partition(": ")[2]
 
 
 def whole_of(text: str) -> int | str:
