@@ -39,7 +39,7 @@ OF_PEOPLE = re.compile(
 HUMAN = re.compile(r"\b(hands?(?!-)|fingers?|lipstick|make-up|headshot|business|beard|cheekbones|shoulders)\b")
 GROWN_UP = re.compile(
     r"\b(blood\w*|skull|casino|vampire|sinister|cocktails?|wine|beer|cigar\w*|smoking|sensual|seductive|sultry|lipstick|"
-    r"smouldering|tattoos?|night ?club|kiss\w*)\b"
+    r"smou?ldering|tattoos?|night ?club|kiss\w*)\b"
 )
 NEVER = re.compile(
     r"\b(nude|naked|nsfw|sexy|erotic|sensual|seductive|lingerie|bikini|cleavage|busty|gore|corpse|torture|nazi|swastika|"
