@@ -17,15 +17,28 @@ BODY_MOST = 2 << 20  # bytes of a request that hands in no file: a form, a drawn
 UPLOADS = ("/gradio_api/upload", "/media/settings")  # where files come in, and are limited by the setting upload_mb
 CACHE = "cache"
 KEPT = (  # in the data folder, some of it only later
-    "studio.db", "studio.db-wal", "studio.db-shm", "studio.db-turn", "studio.toml", "prices.toml", "worker.lock",
-    "forgotten.log", "pictures", "small", "uploads", "jobs", "photos", "tunes", "exports", "styles",
+    "studio.db", "studio.db-wal", "studio.db-shm", "studio.db-journal", "studio.db-turn", "studio.toml", "prices.toml",
+    "worker.lock", "forgotten.log", "restore.ready", "pictures", "small", "uploads", "jobs", "photos", "tunes",
+    "exports", "styles",
+)  # fmt: skip
+# What Gradio answers to and this page never asks for: recordings, code written by a model, links to a whole session,
+# its own monitoring, calls of components, requests passed on to elsewhere. What is not needed is not there.
+CLOSED = (
+    "/gradio_api/component_server", "/gradio_api/deep_link", "/gradio_api/dev", "/gradio_api/process_recording",
+    "/gradio_api/profiling", "/gradio_api/proxy", "/gradio_api/run-history", "/gradio_api/stream",
+    "/gradio_api/undo-vibe", "/gradio_api/vibe", "/monitoring",
 )  # fmt: skip
 SAFE = ("GET", "HEAD", "OPTIONS")
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "frame-ancestors 'self'",
+    # Nothing comes from another host and nothing goes there, whatever a page may be made to say. Gradio's own pages
+    # need scripts inside of them and templates that are compiled as they are shown.
+    "Content-Security-Policy": (
+        "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; base-uri 'self'; form-action 'self'; "
+        "frame-ancestors 'self'; object-src 'none'"
+    ),
 }
 
 
@@ -69,8 +82,10 @@ class Guard:
     """Stands before everything that is served.
 
     - `Host` must be this machine, so that no foreign name can be pointed at it (DNS rebinding).
-    - What changes something must come from the page itself: `Origin`, where a browser sends it, is this host.
+    - Only the page itself may ask by script: `Origin`, where a browser sends it, is this host. Another program's page
+      on the same machine is another page.
     - A body has at most `BODY_MOST` bytes, a file `upload_mb`.
+    - What this page does not use is not there, and neither are WebSockets.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: frozenset[str], upload_bytes: int) -> None:
@@ -79,6 +94,10 @@ class Guard:
         self.upload_bytes = upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await receive()  # the browser's wish to connect, which is to be heard before it is denied
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -92,12 +111,18 @@ class Guard:
 
         # 2. The origin.
         origin = headers.get("origin")
-        foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
-        if scope["method"] not in SAFE and (foreign or headers.get("sec-fetch-site") == "cross-site"):
+        foreign = origin is not None and not is_origin_of(host, origin)
+        changes = scope["method"] not in SAFE
+        if foreign or (changes and headers.get("sec-fetch-site") in ("cross-site", "same-site")):
             await PlainTextResponse("Only the studio's own page may ask for this.", 403)(scope, receive, send)
             return
 
-        # 3. The length, as it is said and as it comes.
+        # 3. What is not needed.
+        if scope["path"].startswith(CLOSED):
+            await PlainTextResponse("There is nothing here.", 404)(scope, receive, send)
+            return
+
+        # 4. The length, as it is said and as it comes.
         most = self.upload_bytes if scope["path"].startswith(UPLOADS) else BODY_MOST
         said = headers.get("content-length", "0")
         if not said.isdecimal() or int(said) > most:
@@ -113,7 +138,7 @@ class Guard:
                 return {"type": "http.disconnect"}
             return message
 
-        # 4. What every answer says.
+        # 5. What every answer says.
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
@@ -122,6 +147,14 @@ class Guard:
             await send(message)
 
         await self.app(scope, counted, with_headers)
+
+
+def is_origin_of(host: str, origin: str) -> bool:
+    """Whether an `Origin` header names the page of this host; the scheme is the proxy's before it to choose."""
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
 
 
 def is_served(host: str, names: frozenset[str]) -> bool:

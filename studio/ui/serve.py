@@ -77,6 +77,7 @@ def options(studio: Studio) -> dict[str, Any]:
             "routes": media.routes(studio),
             "middleware": [guard],
             "docs_url": None,
+            "openapi_url": None,
             "redoc_url": None,
         },
     }

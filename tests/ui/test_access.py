@@ -1,5 +1,6 @@
 """What is let in and what is given out: one's own pictures by id, nothing by path, nothing to other pages."""
 
+import asyncio
 import contextlib
 import csv
 import io
@@ -16,7 +17,7 @@ from PIL import Image
 from studio.domain import OWNER
 from studio.rules import new_id
 from studio.settings import Settings
-from studio.ui.access import BODY_MOST, blocked_paths, is_served
+from studio.ui.access import BODY_MOST, Guard, blocked_paths, is_served
 from tests.fakes import CLIENT
 from tests.ui.conftest import Served, png
 
@@ -147,12 +148,8 @@ def test_a_posted_file_never_reads_what_was_not_uploaded_over_the_pages_own_even
     for path, file in posted_files(served).items():
         values = [file if props.get("elem_id") == "init" else props.get("value") for props in labels]
         values[1] = "a prompt"
-        session = new_id()
-        body = {"data": values, "fn_index": generate["id"], "session_hash": session}
-        joined = httpx.post(f"{served.url}gradio_api/queue/join", json=body, timeout=30)
-        if joined.status_code == 200:
-            with httpx.stream("GET", f"{served.url}gradio_api/queue/data?session_hash={session}", timeout=30) as told:
-                said = "".join(line for line in told.iter_lines() if "process_completed" in line)
+        said = _joined(served, {"data": values, "fn_index": generate["id"]})
+        if said:
             assert '"success":false' in said.replace(" ", ""), (path, said)
     assert served.studio.jobs(OWNER, limit=1) == before
 
@@ -169,7 +166,41 @@ def _makes(dependency: dict[str, Any], config: dict[str, Any]) -> bool:
 
 def test_the_pages_events_are_not_offered_as_endpoints(served: Served) -> None:
     named = httpx.get(f"{served.url}gradio_api/info").json()["named_endpoints"]
-    assert set(named) == {"/quote", "/generate", "/job", "/cancel", "/pictures", "/balance"}
+    promised = (
+        "quote generate tune_train avatars upscale face_enhance remove_background job cancel pictures tunes balance"
+    )
+    assert set(named) <= {f"/{name}" for name in promised.split()}
+
+
+GARBAGE: tuple[Any, ...] = (None, "x" * 3000, "\x00", "../../studio.db", {"path": "/etc/hostname"}, ["a"], -1, 1e308)
+TYPED = ("textbox", "state", "html")  # what takes any value; the others are checked by Gradio before a handler sees it
+
+
+def test_no_event_of_the_page_stumbles_over_what_it_is_sent(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    before = served.studio.jobs(OWNER, limit=1)
+    config = httpx.get(f"{served.url}config").json()
+    events = [one for one in config["dependencies"] if one["backend_fn"] and one["api_visibility"] == "private"]
+    assert len(events) > 20
+    for number, event in enumerate(events):
+        for garbage in (GARBAGE[number % len(GARBAGE)], GARBAGE[(3 * number + 1) % len(GARBAGE)]):
+            kinds = [_component(config, id) for id in event["inputs"]]
+            values = [garbage if one["type"] in TYPED else one["props"].get("value") for one in kinds]
+            sent = dict.fromkeys(("ids", "job", "place", "on", "fields", "lost", "account", "seq", "name"), garbage)
+            told = _joined(served, {"data": values, "fn_index": event["id"], "event_data": sent})
+            assert "root:" not in told
+            assert "The log has it" not in told, (event["api_name"], garbage)
+    assert not [record for record in caplog.records if "a handler broke" in record.message]
+    assert served.studio.jobs(OWNER, limit=1) == before
+
+
+def _joined(served: Served, body: dict[str, Any]) -> str:
+    """What comes of an event that is asked for as the page asks."""
+    session = new_id()
+    joined = httpx.post(f"{served.url}gradio_api/queue/join", json={**body, "session_hash": session}, timeout=60)
+    if joined.status_code != 200:
+        return ""
+    with httpx.stream("GET", f"{served.url}gradio_api/queue/data?session_hash={session}", timeout=60) as told:
+        return "".join(line for line in told.iter_lines() if "process_completed" in line)
 
 
 # --- other pages -----------------------------------------------------------------------------------------------------
@@ -199,15 +230,78 @@ def test_hosts_are_told_apart_by_name_not_by_looks() -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}],
-    ids=["another origin", "no origin at all", "another site"],
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://[::1"},
+        {"origin": "http://127.0.0.1:3000"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+    ids=["another origin", "no origin at all", "a broken one", "another program here", "another site", "another port"],
 )
 def test_another_page_changes_nothing_here(served: Served, headers: dict[str, str]) -> None:
     before = served.studio.jobs(OWNER, limit=1)
     body = json.dumps({"data": ["a"]})
-    for address in ("gradio_api/call/generate", "gradio_api/queue/join", "media/zip", "media/settings"):
+    for address in ("gradio_api/call/generate", "gradio_api/queue/join", "gradio_api/upload", "media/zip"):
         assert httpx.post(served.url + address, content=body, headers=headers).status_code == 403
+    assert httpx.post(f"{served.url}media/settings", content=body, headers=headers).status_code == 403
     assert served.studio.jobs(OWNER, limit=1) == before
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:3000", "null"])
+def test_another_pages_script_reads_nothing_here(served: Served, origin: str) -> None:
+    (picture,) = served.pictures()
+    for address in ("config", "gradio_api/info", f"media/pictures/{picture.id}.png"):
+        assert httpx.get(served.url + address, headers={"origin": origin}).status_code == 403, address
+    # Nor as a picture on a page of its own.
+    answer = httpx.get(f"{served.url}media/pictures/{picture.id}.png", headers={"sec-fetch-site": "cross-site"})
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_a_link_from_elsewhere_opens_the_page(served: Served) -> None:
+    headers = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert httpx.get(served.url, headers=headers).status_code == 200
+
+
+def test_the_page_can_neither_be_framed_nor_made_to_talk_to_another_host(served: Served) -> None:
+    told = httpx.get(served.url).headers["content-security-policy"]
+    rules = {rule.split()[0]: rule.split()[1:] for rule in told.split(";")}
+    assert rules["frame-ancestors"] == rules["form-action"] == rules["base-uri"] == ["'self'"]
+    assert set(rules["default-src"]) == {"'self'", "data:", "blob:", "'unsafe-inline'", "'unsafe-eval'"}
+
+
+def test_what_the_page_does_not_use_of_gradio_is_not_there(served: Served) -> None:
+    for address in (
+        "vibe-code",
+        "proxy=http://127.0.0.1:9/",
+        "dev/reload",
+        "deep_link?session_hash=x",
+        "stream/a/b/1/x",
+    ):
+        assert httpx.get(f"{served.url}gradio_api/{address}").status_code == 404, address
+    for address in ("component_server", "process_recording", "vibe-edit/", "undo-vibe-edit/"):
+        assert httpx.post(f"{served.url}gradio_api/{address}", json={}).status_code == 404, address
+    for address in ("monitoring", "monitoring/summary", "openapi.json", "docs", "redoc"):
+        assert httpx.get(served.url + address).status_code == 404, address
+
+
+def test_a_websocket_is_denied_whoever_asks() -> None:
+    sent: list[Any] = []
+
+    async def app(*_: Any) -> None:
+        raise AssertionError("it came through")
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    guard = Guard(app, hosts=frozenset({"localhost"}), upload_bytes=1)
+    headers = [(b"host", b"localhost")]
+    asyncio.run(guard({"type": "websocket", "path": "/", "headers": headers}, receive, send))
+    assert [message["type"] for message in sent] == ["websocket.close"]
 
 
 def test_the_pages_own_origin_is_let_in(served: Served) -> None:
