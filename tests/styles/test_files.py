@@ -8,6 +8,8 @@ from studio.domain import Refused
 from studio.styles import read_styles
 from studio.styles.catalogue import FOLDER
 from studio.styles.files import MOST_BYTES, read_file
+from studio.styles.style import GROUPS
+from studio.tunes import CLASSES
 
 HEAD = '[category]\nid = "house"\ntitle = "House styles"\n'
 STYLE = '\n[[style]]\nid = "lobby"\ntitle = "Lobby"\nprompt = "{subject} in our lobby, bright photo"\n'
@@ -36,6 +38,15 @@ def test_an_operators_file_can_add_to_a_category_of_the_studio(tmp_path: Path) -
     lobby = read_styles(tmp_path)["lobby"]
     assert lobby.category.title == "Professional headshots"
     assert (lobby.fits, lobby.negative) == (("woman",), "hat")
+
+
+def test_the_guides_example_is_a_good_file(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guide-styles.md").read_text(encoding="utf-8")
+    example = guide.split("```toml\n")[1].split("```")[0]
+    styles = read_styles(a_file(tmp_path, example).parent)
+    assert styles.troubles == ()
+    assert styles["our-bar-dogs"].fits == ("dog",)
+    assert all(f"`{one}`" in guide for one in (*CLASSES, *GROUPS, "all"))
 
 
 def test_without_a_folder_there_are_the_studios_styles(tmp_path: Path) -> None:
