@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from studio.pipelines.bases import Bases, Offer
 from studio.pipelines.families import FAMILIES, SCHEDULERS, Family
-from studio.pipelines.hub import HUB
+from studio.pipelines.hub_cache import HUB
 from studio.pipelines.weights import BaseModel, Catalogue, Weight, present
 from studio.settings import Settings
 from studio.styles.eights import Eights

@@ -23,6 +23,7 @@ from studio.domain import (
     Progress,
     Refused,
     Report,
+    StorageFailed,
     Task,
 )
 from studio.jobs import Jobs
@@ -301,6 +302,21 @@ def test_a_database_that_cannot_grow_in_the_middle_of_a_job_fails_it_and_the_sum
     assert 3 <= job.delivered < 8
     assert bench.captured(OWNER) == job.delivered
     assert nothing_is_left_but_pictures(bench)
+
+
+def test_a_database_that_is_full_at_the_click_says_so_and_keeps_nothing_of_it(bench: Bench) -> None:
+    jobs = bench.jobs(FakeRunner())
+    with bench.database.read() as tx:
+        pages = tx.execute("PRAGMA page_count").fetchone()[0]
+    bench.database._connection().execute(f"PRAGMA max_page_count = {pages}")  # pyright: ignore
+    taken = 0
+    with pytest.raises(StorageFailed, match="is full: free some space"):
+        while taken < 100:
+            jobs.submit(OWNER, request(prompt="word " * 399))
+            taken += 1
+    assert bench.count("job") == bench.count("hold") == taken
+    assert bench.balance(OWNER) == (taken, taken)
+    assert bench.faults() == []
 
 
 def test_too_few_pictures_are_a_failure_that_charges_for_them_alone(bench: Bench) -> None:

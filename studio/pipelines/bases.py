@@ -14,7 +14,7 @@ from typing import Any
 from studio.domain import ImageRequest, Refused, StudioError, TuneRequest, WeightsMissing
 from studio.pipelines.checkpoints import family_of_file
 from studio.pipelines.families import FAMILIES, Family, recognise
-from studio.pipelines.hub import NOTE, base_folder, cache_folder, in_cache
+from studio.pipelines.hub_cache import NOTE, base_folder, cache_folder, in_cache
 from studio.pipelines.weights import FETCH, BaseModel, Catalogue
 from studio.rules import shown
 from studio.settings import Settings

@@ -12,7 +12,7 @@ from typing import Any
 
 from studio.domain import BrokenWeights, Conflict, Refused
 from studio.paths import to_read
-from studio.pipelines.download import check_space, writing
+from studio.pipelines.disk import check_space, writing
 from studio.pipelines.families import Family, recognise_width
 from studio.pipelines.weights import sha256
 

@@ -3,26 +3,19 @@
 Standard library only, so that weights can be fetched before anything heavy is installed or imported.
 """
 
-import errno
 import http.client
-import os
-import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
-from studio.domain import StorageFailed
+from studio.pipelines.disk import opened_to_write
 
 BLOCK = 1 << 18
 PATIENCE_S = 20  # without a byte
 TRIES = 4  # in a row that brought nothing new
-SPARE = 64 << 20  # bytes left free on the disk
-FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows knows no quota
 AGENT = {"User-Agent": "Likeness (model download)"}
 
 Count = Callable[[int], None]
@@ -92,47 +85,3 @@ def _receive(url: str, part: Path, had: int, count: Count) -> bool:
 
 def length(part: Path) -> int:
     return part.stat().st_size if part.is_file() else 0
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns the system's errors inside into StorageFailed; a full disk is given back what `path` took of it."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            path.unlink(missing_ok=True)
-            raise StorageFailed(f"The disk that holds {path.parent} is full.", field="models") from error
-        words = os.strerror(error.errno or 0)
-        raise StorageFailed(f"{path} cannot be written: {words}.", field="models") from error
-
-
-@contextmanager
-def opened_to_write(path: Path, mode: Literal["wb", "ab"]) -> Iterator[Callable[[bytes], None]]:
-    """A `write(block)` whose errors, and only whose, are StorageFailed: the network's are told apart from them."""
-    with writing(path):
-        file = path.open(mode)
-
-    def write(block: bytes) -> None:
-        with writing(path):
-            file.write(block)
-
-    try:
-        yield write
-    finally:
-        with writing(path):
-            file.close()
-
-
-def check_space(folder: Path, needed: int, what: str) -> None:
-    """Raises StorageFailed, with figures, where the disk has not `needed` bytes (and some to spare) left."""
-    free = shutil.disk_usage(folder).free
-    if free < needed + SPARE:
-        raise StorageFailed(
-            f"{what} needs {megabytes(needed + SPARE)} of disk space in {folder}; {megabytes(free)} are free.",
-            field="models",
-        )
-
-
-def megabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):.1f} MB"

@@ -7,13 +7,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.domain import StorageFailed, StudioError, WeightsMissing
+from studio import filelock
+from studio.domain import Conflict, StorageFailed, StudioError, WeightsMissing
 from studio.pipelines import ncnn
-from studio.pipelines.download import SourceFailed, check_space, download, length, opened_to_write, writing
-from studio.pipelines.hub import HUB, Hub, base_folder, hub_file_url
+from studio.pipelines.disk import check_space, opened_to_write, writing
+from studio.pipelines.download import SourceFailed, download, length
+from studio.pipelines.hub import Hub, hub_file_url
+from studio.pipelines.hub_cache import HUB, base_folder
 from studio.pipelines.packages import Shelf, opened
 from studio.pipelines.weights import Address, BaseModel, HubFile, Member, Part, Weight, present, sha256
 
@@ -44,15 +48,19 @@ def fetch(
     """Fetches each entry into `models` and yields what became of it; one that fails does not stop the others.
 
     `folders` are further places where a weight may lie already, `cache` the Hugging Face cache, where a base may.
-    What is interrupted goes on the next time.
+    What is interrupted goes on the next time. Raises StorageFailed, and Conflict while another process fetches.
     """
-    try:
-        models.mkdir(parents=True, exist_ok=True)
-        workplace = tempfile.mkdtemp(prefix=".fetching-", dir=models)
-    except OSError as error:
-        words = os.strerror(error.errno or 0)
-        raise StorageFailed(f"The models folder {models} cannot be written: {words}.", field="models") from error
-    try:
+    with ExitStack() as stack:
+        try:
+            models.mkdir(parents=True, exist_ok=True)
+            # Two that went on with the same half file would spoil it for each other.
+            if not filelock.try_lock(stack.enter_context((models / ".fetching.lock").open("a+b"))):
+                raise Conflict(f"Another process fetches into {models} already: wait for it.", field="models")
+            workplace = tempfile.mkdtemp(prefix=".fetching-", dir=models)
+        except OSError as error:
+            why = "it is no folder" if isinstance(error, FileExistsError) else os.strerror(error.errno or 0)
+            raise StorageFailed(f"The models folder {models} cannot be written: {why}.", field="models") from error
+        stack.callback(shutil.rmtree, workplace, ignore_errors=True)
         shelf = Shelf(Path(workplace))
         for entry in entries:
             meter = Meter(entry.id, entry.bytes, report)
@@ -65,8 +73,6 @@ def fetch(
                     yield Fetched(id=entry.id, licence=entry.licence, path=path, was_there=there is not None)
             except StudioError as error:
                 yield Fetched(id=entry.id, licence=entry.licence, error=error)
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)
 
 
 class Meter:

@@ -1,4 +1,4 @@
-"""Gets a base model's folder from the Hugging Face Hub, and finds one that other programs have put in its cache.
+"""Gets a base model's folder from the Hugging Face Hub.
 
 Only files the studio loads: configurations, tokenizers and safetensors of one variant; no pickles. Each is checked by
 the sum the Hub itself names (sha256 of large files, git's blob sum of small ones).
@@ -14,12 +14,11 @@ from typing import Any
 from urllib.parse import quote
 
 from studio.domain import WeightsMissing
-from studio.paths import expanded
-from studio.pipelines.download import AGENT, PATIENCE_S, Count, SourceFailed, check_space, download, length, writing
+from studio.pipelines.disk import check_space, writing
+from studio.pipelines.download import AGENT, PATIENCE_S, Count, SourceFailed, download, length
+from studio.pipelines.hub_cache import HUB, NOTE
 from studio.pipelines.weights import BaseModel, HubFile, sha256
 
-HUB = "https://huggingface.co"
-NOTE = "likeness.json"  # what a fetched folder is, kept in it
 TEXTS = (".json", ".txt", ".model", ".jinja")
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 
@@ -155,34 +154,3 @@ def _variant(path: PurePosixPath) -> str:
     words = path.name.replace(".index", "").replace(".json", "").removesuffix(".safetensors").split(".")
     words = [word for word in words[1:] if word != "safetensors"]
     return words[0].split("-")[0] if words else ""
-
-
-def base_folder(base: BaseModel, folders: Iterable[Path], cache: Path | None) -> Path | None:
-    """Where the base lies on this machine: in a models folder, or in the Hugging Face cache at its revision."""
-    for folder in folders:
-        if (folder / base.id / "model_index.json").is_file():
-            return folder / base.id
-    return in_cache(cache, base.repo, base.revision) if cache and base.repo else None
-
-
-def in_cache(cache: Path, repo: str, revision: str = "") -> Path | None:
-    """The folder of a repository in the Hugging Face cache, as other programs leave it there; None where it is not.
-
-    A given revision must be there exactly; without one, what the cache calls `main`.
-    """
-    place = cache / f"models--{repo.replace('/', '--')}"
-    try:
-        revision = revision or (place / "refs" / "main").read_text(encoding="utf-8").strip()
-        snapshot = place / "snapshots" / revision
-        return snapshot if (snapshot / "model_index.json").is_file() else None
-    except OSError:  # it is not there, or the cache is another user's
-        return None
-
-
-def cache_folder(env: Mapping[str, str]) -> Path:
-    """Where the Hugging Face cache is, by the variables its own library uses."""
-    if env.get("HF_HUB_CACHE"):
-        return expanded(env["HF_HUB_CACHE"])
-    if env.get("HF_HOME"):
-        return expanded(env["HF_HOME"]) / "hub"
-    return expanded(env.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface" / "hub"

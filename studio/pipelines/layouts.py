@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from studio.pipelines.download import writing
+from studio.pipelines.disk import writing
 from studio.pipelines.weights import Catalogue, find
 
 WORDS = "clip-words"

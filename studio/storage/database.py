@@ -11,8 +11,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
+from studio import filelock
 from studio.domain import StorageFailed
-from studio.storage import faults, filelock, tables
+from studio.storage import faults, tables
 
 Tx = sqlite3.Connection
 """A connection inside a transaction: what every function of the storage and of the ledger takes first."""

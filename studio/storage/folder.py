@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from studio import filelock
 from studio.domain import Job, StorageFailed
-from studio.storage import faults, filelock
+from studio.storage import faults
 
 FORGOTTEN_BY_RESTORE = ("uploads", "jobs", "small", "photos", "exports", "cache")
 OLD = "old-"  # before the name of what a restore has put aside

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from studio.domain import StorageFailed, StudioError, WeightsMissing
+from studio.domain import Conflict, StorageFailed, StudioError, WeightsMissing
+from studio.pipelines import disk, fetching
 from studio.pipelines import download as downloads
-from studio.pipelines import fetching
 from studio.pipelines.download import SourceFailed, download
 from studio.pipelines.fetching import Fetched, Meter, fetch_weight
 from studio.pipelines.packages import Shelf, opened
@@ -43,7 +43,9 @@ def with_sources(weight: Weight, *sources: Source) -> Weight:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    """Everything below the folder but the lock, which stays."""
+    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return [name for name in found if not name.endswith(".fetching.lock")]
 
 
 # --- over HTTP ---
@@ -141,7 +143,7 @@ def test_too_little_room_is_told_before_the_first_byte(
 ) -> None:
     web.files["small"] = BODY
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(StorageFailed, match=r"needs 68\.2 MB .* 0\.1 MB are free"):
         fetched(small(BODY, url=web.url("small")), tmp_path)
     assert web.asked == []
@@ -166,6 +168,17 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file, where a folder should be")
     with pytest.raises(StorageFailed, match="cannot be written"):
         list(fetching.fetch([small(BODY)], tmp_path / "models"))
+
+
+def test_while_one_process_fetches_another_is_told_to_wait(web: Web, tmp_path: Path) -> None:
+    web.files["small"] = BODY
+    weight = small(BODY, url=web.url("small"))
+    first = fetching.fetch([weight], tmp_path)
+    assert next(first).path is not None
+    with pytest.raises(Conflict, match="wait for it"):
+        list(fetching.fetch([weight], tmp_path))
+    list(first)
+    assert [one.was_there for one in fetching.fetch([weight], tmp_path)] == [True]
 
 
 def test_one_that_fails_does_not_stop_the_others(web: Web, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from studio.domain import WeightsMissing
 from studio.pipelines.fetching import Fetched, fetch
-from studio.pipelines.hub import base_folder, cache_folder, in_cache, needed
+from studio.pipelines.hub import needed
+from studio.pipelines.hub_cache import base_folder, cache_folder, in_cache
 from studio.pipelines.weights import BaseModel
 from tests.pipelines.web import Web
 
