@@ -10,11 +10,12 @@ from typing import Any
 from studio.domain import ImageRequest, Refused, Size
 from studio.pipelines.bases import Bases
 from studio.pipelines.families import SCHEDULERS
-from studio.pipelines.recipe import read
+from studio.pipelines.recipe import read, read_parameters
 from studio.rules import SIDE_LEAST, SIDE_MOST, SIDE_STEP
 
 BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")  # of PNG, JPEG and WebP
 READABLE = "a PNG, JPEG or WebP that was made here or by AUTOMATIC1111"
+MOST_TEXT = 20_000  # bytes of settings that come as a text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +28,13 @@ class Recalled:
 
 
 def of_file(content: bytes, bases: Bases) -> Recalled:
-    """What a picture file tells. Raises Refused where it is no picture, or tells nothing."""
+    """What a picture file tells, or a text as AUTOMATIC1111 copies it. Raises Refused where it is neither, or tells
+    nothing."""
     if not content.startswith(BEGINNINGS):
-        raise Refused("This file is no picture that settings can be read from.", field="file", allowed=READABLE)
+        copied = _copied(content)
+        if copied is None:
+            raise Refused("This file is no picture that settings can be read from.", field="file", allowed=READABLE)
+        return of_parameters(copied, bases)
     with tempfile.TemporaryDirectory(prefix="likeness-") as folder:
         path = Path(folder) / "picture"
         path.write_bytes(content)
@@ -42,6 +47,15 @@ def of_file(content: bytes, bases: Bases) -> Recalled:
     if carried.parameters:
         return of_parameters(carried.fields, bases)
     raise Refused("This picture does not say how it was made.", field="file", allowed=READABLE)
+
+
+def _copied(content: bytes) -> Mapping[str, str] | None:
+    """The settings of a text, if they are what it holds."""
+    try:
+        told = read_parameters(content.decode()) if len(content) <= MOST_TEXT else {}
+    except UnicodeDecodeError:
+        return None
+    return told if "Steps" in told else None
 
 
 def of_recipe(recipe: Mapping[str, Any], bases: Bases) -> Recalled:

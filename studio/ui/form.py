@@ -1,4 +1,4 @@
-"""The Playground's form: its fields, what they hold as a request, and what a recipe puts into them."""
+"""The Playground's form: its fields, and what they hold as a request."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -102,62 +102,6 @@ def priced_fields(values: Sequence[Any]) -> dict[str, object]:
     return {"count": count, "steps": steps, "super_resolution": super_resolution, **size_of(held)}
 
 
-# --- putting something in --------------------------------------------------------------------------------------------
-
-
-def filled(recalled: Mapping[str, Any], bases: Mapping[str, BaseInfo], *, keep_seed: bool = True) -> dict[str, Any]:
-    """Updates by component name that make the form ask for these fields of a request; others stay as they are."""
-    updates: dict[str, Any] = {}
-    for name in ("prompt", "negative", "style", "count", "steps", "guidance", "super_resolution"):
-        if name in recalled:
-            updates[name] = gr.update(value=recalled[name])
-    if "prompt" in recalled:
-        # A recipe says what it has: what it does not name was not used.
-        updates.setdefault("style", gr.update(value=""))
-        updates.setdefault("negative", gr.update(value=""))
-    if "base" in recalled:
-        updates |= for_base(bases, str(recalled["base"]), values=False)
-        updates["base"] = gr.update(value=recalled["base"])
-    if "guidance" in recalled and "guidance" in updates:
-        updates["guidance"] = {**updates["guidance"], "value": recalled["guidance"]}
-    if "scheduler" in recalled:
-        updates["scheduler"] = {**updates.get("scheduler", gr.update()), "value": recalled["scheduler"]}
-    if "width" in recalled and "height" in recalled:
-        updates |= _size_updates(int(recalled["width"]), int(recalled["height"]))
-    if "seed" in recalled and keep_seed:
-        updates |= {"seed": gr.update(value=recalled["seed"], visible=True), "random": gr.update(value=False)}
-    return updates
-
-
-def _size_updates(width: int, height: int) -> dict[str, Any]:
-    standing = f"{min(width, height)}x{max(width, height)}"
-    own = standing not in PRESETS
-    return {
-        "size": gr.update(value=OWN_SIZE if own else standing),
-        "landscape": gr.update(value=width > height, visible=not own and width != height),
-        "width": gr.update(value=width, visible=own),
-        "height": gr.update(value=height, visible=own),
-    }
-
-
-def for_base(bases: Mapping[str, BaseInfo], base_id: str, *, values: bool = True) -> dict[str, Any]:
-    """Updates that fit the form to a base: what it takes, and (`values`) what it does best with."""
-    base = bases.get(base_id)
-    if base is None:
-        return {}
-    choices = [(title, id) for id, title in base.schedulers]
-    updates: dict[str, Any] = {
-        "negative": gr.update(visible=base.takes_negative),
-        "guidance": gr.update(visible=base.takes_guidance),
-        "scheduler": gr.update(choices=choices, value=base.schedulers[0][0]),
-    }
-    if values:
-        updates["guidance"] = gr.update(visible=base.takes_guidance, value=base.guidance)
-        updates["steps"] = gr.update(value=base.steps)
-        updates["strength"] = gr.update(value=base.strength)
-    return updates
-
-
 # --- laying out ------------------------------------------------------------------------------------------------------
 
 
@@ -186,51 +130,71 @@ def laid_out(studio: Studio, prompt: gr.Textbox) -> Form:
     bases = bases_here(studio)
     base_id = ImageRequest.base if ImageRequest.base in bases else next(iter(bases))
     first = bases[base_id]
-    styles = [(t("form.no_style"), ""), *((f"{one.title} · {one.category}", one.id) for one in studio.styles())]
+
+    # 1. What it looks like.
+    negative = gr.Textbox(
+        "", label=t("form.negative"), placeholder=t("form.negative_hint"), lines=1, max_lines=6,
+        visible=first.takes_negative, elem_id="negative",
+    )  # fmt: skip
     with gr.Row(elem_classes="pair"):
-        style = gr.Dropdown(styles, value="", label=t("form.style"), elem_id="style", min_width=140)
+        style = gr.Dropdown(
+            style_choices(studio, t("form.no_style"), "en"), value="", label=t("form.style"), elem_id="style",
+            min_width=140,
+        )  # fmt: skip
         base = gr.Dropdown(
-            [(f"{one.id} · {one.title}", one.id) for one in bases.values()],
+            [(one.title[:1].upper() + one.title[1:], one.id) for one in bases.values()],
             value=base_id,
             label=t("form.base"),
             elem_id="base",
             min_width=140,
         )
-    with gr.Group():
-        size = gr.Radio(
-            [*((one.replace("x", " × "), one) for one in PRESETS), (t("form.own_size"), OWN_SIZE)],
-            value=PRESETS[0],
-            label=t("form.size"),
-            elem_id="size",
-        )
+
+    # 2. Its size: the standing shapes, turned by the box in the corner, or two sliders.
+    with gr.Column(elem_id="shape"):
+        size = gr.Radio(sizes(t("form.own_size")), value=PRESETS[0], label=t("form.size"), elem_id="size")
         landscape = gr.Checkbox(False, label=t("form.landscape"), elem_id="landscape", visible=False)
         with gr.Row(elem_classes="pair"):
-            width = gr.Slider(
-                SIDE_LEAST, SIDE_MOST, 512, step=SIDE_STEP, label=t("form.width"), visible=False, min_width=140
-            )
-            height = gr.Slider(
-                SIDE_LEAST, SIDE_MOST, 512, step=SIDE_STEP, label=t("form.height"), visible=False, min_width=140
-            )
-    count = gr.Slider(1, MOST_COUNT, 4, step=1, label=t("form.count"), elem_id="count")
+            width, height = (
+                gr.Slider(
+                    SIDE_LEAST, SIDE_MOST, 512, step=SIDE_STEP, label=t(f"form.{name}"), visible=False, min_width=140,
+                    elem_id=name, buttons=[],
+                )
+                for name in ("width", "height")
+            )  # fmt: skip
+
+    # 3. How many, and how carefully.
     with gr.Row(elem_classes="pair"):
-        random = gr.Checkbox(True, label=t("form.random"), elem_id="random", min_width=140)
-        seed = gr.Number(
-            None,
-            label=t("form.seed"),
-            precision=0,
-            minimum=0,
-            maximum=MOST_SEED,
-            elem_id="seed",
-            min_width=140,
-            visible=False,
-        )
-    with gr.Accordion(t("form.advanced"), open=False, elem_id="advanced"):
-        negative = gr.Textbox("", label=t("form.negative"), lines=2, visible=first.takes_negative, elem_id="negative")
-        steps = gr.Slider(1, MOST_STEPS, first.steps, step=1, label=t("form.steps"), elem_id="steps")
-        guidance = gr.Slider(
-            0, 30, first.guidance, step=0.5, label=t("form.guidance"), info=t("form.guidance_info"),
-            visible=first.takes_guidance, elem_id="guidance",
+        count = gr.Slider(
+            1, MOST_COUNT, 4, step=1, label=t("form.count"), elem_id="count", min_width=140, buttons=[]
         )  # fmt: skip
+        steps = gr.Slider(
+            1, MOST_STEPS, first.steps, step=1, label=t("form.steps"), elem_id="steps", min_width=140, buttons=[]
+        )
+    with gr.Row(elem_classes="pair"):
+        guidance = gr.Slider(
+            0, 30, first.guidance, step=0.5, label=t("form.guidance"), visible=first.takes_guidance,
+            elem_id="guidance", min_width=140, buttons=[],
+        )  # fmt: skip
+        with gr.Column(elem_id="seeding", min_width=140):
+            seed = gr.Number(
+                None, label=t("form.seed"), placeholder=t("form.seed_random"), precision=0, minimum=0,
+                maximum=MOST_SEED, elem_id="seed", min_width=140,
+            )  # fmt: skip
+            random = gr.Checkbox(True, label=t("form.random"), elem_id="random", min_width=100)
+
+    # 4. What is needed now and then.
+    with gr.Accordion(t("form.start_from"), open=False, elem_id="start-from"):
+        init = gr.Image(
+            label=t("form.init"), show_label=False, type="filepath", image_mode=None, sources=["upload", "clipboard"],
+            height=220, elem_id="init", buttons=[],
+        )  # fmt: skip
+        painter = html("painter")
+        strength = gr.Slider(
+            0.05, 1, first.strength, step=0.05, label=t("form.strength"), info=t("form.strength_info"),
+            elem_id="strength", buttons=[],
+        )  # fmt: skip
+        mask = gr.Textbox("", visible="hidden", elem_id="mask", show_label=False, container=False)
+    with gr.Accordion(t("form.advanced"), open=False, elem_id="advanced"):
         scheduler = gr.Dropdown(
             [(title, id) for id, title in first.schedulers],
             value=first.schedulers[0][0],
@@ -240,17 +204,6 @@ def laid_out(studio: Studio, prompt: gr.Textbox) -> Form:
         super_resolution = gr.Checkbox(
             False, label=t("form.super_resolution"), info=t("form.super_resolution_info"), elem_id="super-resolution"
         )
-    with gr.Accordion(t("form.start_from"), open=False, elem_id="start-from"):
-        init = gr.Image(
-            label=t("form.init"), type="filepath", image_mode=None, sources=["upload", "clipboard"], height=220,
-            elem_id="init", buttons=[],
-        )  # fmt: skip
-        strength = gr.Slider(
-            0.05, 1, first.strength, step=0.05, label=t("form.strength"), info=t("form.strength_info"),
-            elem_id="strength",
-        )  # fmt: skip
-        painter = html("painter")
-        mask = gr.Textbox("", visible="hidden", elem_id="mask", show_label=False, container=False)
     return Form(
         prompt=prompt,
         negative=negative,
@@ -272,3 +225,15 @@ def laid_out(studio: Studio, prompt: gr.Textbox) -> Form:
         mask=mask,
         painter=painter,
     )
+
+
+def sizes(own: Any, *, landscape: bool = False) -> list[tuple[Any, str]]:
+    """The choices of the size: each named as it lies, and the way to any other."""
+    shown = (" × ".join(reversed(one.split("x")) if landscape else one.split("x")) for one in PRESETS)
+    return [*zip(shown, PRESETS, strict=True), (own, OWN_SIZE)]
+
+
+def style_choices(studio: Studio, none: Any, language: str) -> list[tuple[Any, str]]:
+    """No style and all there are, each with its category, so that typing either finds it."""
+    named = ((f"{one.titled(language)} · {one.category.titled(language)}", one.id) for one in studio.styles())
+    return [(none, ""), *named]

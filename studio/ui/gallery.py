@@ -8,10 +8,11 @@ import gradio as gr
 from markupsafe import Markup
 
 from studio.domain import NotFound
-from studio.ui import views
+from studio.ui import tool_results, views
 from studio.ui.html import button, el, html, icon, join
 from studio.ui.visit import Visit, ids_of
 from studio.ui.words import Words, t
+from studio.workshop import KINDS
 
 PER_PAGE = 48
 ALL = ""
@@ -74,7 +75,7 @@ def shown(visit: Visit, text: str, kind: str, base: str, style: str, favourites:
             return views.empty(words, "gallery.nothing", "picture")
         action = button(words("gallery.go"), data_tab="playground", class_="quiet")
         return views.empty(words, "gallery.empty", "picture", action)
-    grid = views.pictures(words, page.pictures, list_id="shelf", actions=False)
+    grid = views.pictures(words, page.pictures, list_id="shelf")
     return join(_picked(words), grid, _pager(words, page))
 
 
@@ -89,6 +90,10 @@ def _picked(words: Words) -> Markup:
         el("span", "", class_="count", data_one=words("picked.one"), data_many=words("picked.many"), role="status"),
         act("picked.star", "star", "star"),
         act("picked.zip", "download", "zip"),
+        *(
+            button(words(f"{kind}.send"), icon_name=tool_results.ICON_OF[kind], data_send_picked=kind, class_="quiet")
+            for kind in KINDS
+        ),
         act("picked.bin", "trash", "bin"),
         act("picked.all", "check", "all"),
         act("picked.none", "close", "none"),
@@ -127,7 +132,7 @@ def _pager(words: Words, page: Any) -> Markup:
 def choices(visit: Visit) -> tuple[Any, Any, Any]:
     """What there is to filter by: kinds, bases, styles."""
     words, found = visit.words, visit.studio.gallery.choices(visit.account)
-    titles = {one.id: one.title for one in visit.studio.styles()}
+    titles = {one.id: one.titled(words.language) for one in visit.studio.styles()}
     every = (words("gallery.all"), ALL)
     return (
         gr.update(choices=[every, *((words(f"kind.{one}"), one) for one in found.kinds)]),
@@ -196,6 +201,7 @@ def viewer(visit: Visit) -> Markup:
             act("seed", "seed"),
             act("star", "star"),
             el("a", icon("download"), el("span", words("picture.download")), download=True, class_="quiet download"),
+            *tool_results.send_to(words),
             button(words("picture.copy"), icon_name="copy", data_copy=words("picture.copied"), class_="quiet"),
             act("bin", "trash"),
             class_="acts",

@@ -1,16 +1,14 @@
 """The Jobs tab: what runs, what waits, what has ended, and what to do where something failed."""
 
-from datetime import UTC, datetime
-
 import gradio as gr
 from markupsafe import Markup
 
 from studio.domain import ImageRequest, Job
 from studio.ui import views
-from studio.ui.html import button, el, html, join
+from studio.ui.html import button, el, html, join, moment
 from studio.ui.visit import Visit
 
-MOST_ENDED = 40  # ended jobs that are shown
+MOST_ENDED = 30  # ended jobs that are shown
 
 
 def laid_out() -> gr.HTML:
@@ -41,12 +39,13 @@ def _active(visit: Visit, job: Job, place: int) -> Markup:
     return el(
         "li",
         el("div", views.state(words, job), el("span", views.title_of(words, job), class_="title"), class_="line"),
-        views.bar(words, job),
+        views.bar(words, job) if job.state == "running" else None,
         el(
             "div",
             el("span", views.progress(words, job, place), class_="said"),
             el("span", views.price(words, job), class_="hint"),
             el("span", class_="grow"),
+            views.thumbs(words, visit.studio.gallery.of_job(visit.account, job.id)),
             _look(visit, job),
             views.cancel(words, job),
             class_="line",
@@ -57,7 +56,6 @@ def _active(visit: Visit, job: Job, place: int) -> Markup:
 
 def _ended(visit: Visit, job: Job) -> Markup:
     words = visit.words
-    at = datetime.fromtimestamp(job.ended_at or job.created_at, UTC)
     again = None
     if isinstance(job.request, ImageRequest):
         again = button(words("job.settings"), icon_name="again", data_do="reuse_job", data_job=job.id, class_="quiet")
@@ -67,12 +65,9 @@ def _ended(visit: Visit, job: Job) -> Markup:
         views.outcome(words, job),
         el(
             "div",
-            # The page's script writes the time as the reader's own clock has it.
-            el("time", f"{at:%Y-%m-%d %H:%M} UTC", datetime=at.isoformat(), class_="hint"),
-            el("span", views.price(words, job), class_="hint"),
-            el("span", words("job.delivered", n=job.delivered, of=job.request.pictures), class_="hint"),
-            el("span", words.seconds(job.seconds), class_="hint"),
+            el("span", _told(visit, job), class_="hint"),
             el("span", class_="grow"),
+            views.thumbs(words, visit.studio.gallery.of_job(visit.account, job.id)),
             _look(visit, job) if job.delivered else None,
             again,
             class_="line",
@@ -81,5 +76,13 @@ def _ended(visit: Visit, job: Job) -> Markup:
     )
 
 
+def _told(visit: Visit, job: Job) -> Markup:
+    """When it ended, what it has cost and brought, and how long it took."""
+    words = visit.words
+    told = [views.price(words, job), words("job.delivered", n=job.delivered, of=job.request.pictures)]
+    return join(moment(job.ended_at or job.created_at), *(f" · {one}" for one in (*told, words.seconds(job.seconds))))
+
+
 def _look(visit: Visit, job: Job) -> Markup:
-    return button(visit.words("job.look"), icon_name="picture", data_do="look", data_job=job.id, class_="quiet")
+    do = "look" if isinstance(job.request, ImageRequest) else "look_tool"
+    return button(visit.words("job.look"), icon_name="picture", data_do=do, data_job=job.id, class_="quiet")

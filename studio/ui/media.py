@@ -62,6 +62,8 @@ def routes(studio: Studio) -> list[APIRoute]:
     return [
         APIRoute("/media/pictures/{id}.png", answer(whole), methods=["GET", "HEAD"]),
         APIRoute("/media/pictures/{id}/small", answer(small), methods=["GET", "HEAD"]),
+        APIRoute("/media/pictures/{id}/before", answer(before), methods=["GET", "HEAD"]),
+        APIRoute("/media/pictures/{id}/mask", answer(mask), methods=["GET"]),
         APIRoute("/media/pictures/{id}/about", answer(about), methods=["GET"]),
         APIRoute("/media/jobs/{id}/preview", answer(preview), methods=["GET"]),
         APIRoute("/media/credits.csv", answer(account_book), methods=["GET"]),
@@ -83,6 +85,22 @@ def whole(visit: Visit, request: Request) -> Response:
 def small(visit: Visit, request: Request) -> Response:
     path = visit.studio.gallery.small(visit.account, request.path_params["id"])
     return FileResponse(_there(path), media_type="image/webp", headers=LASTING)
+
+
+def before(visit: Visit, request: Request) -> Response:
+    """The picture that a tool made this one of, as it was handed in."""
+    path = visit.studio.workshop.before(visit.account, request.path_params["id"])
+    return FileResponse(_there(path), media_type="image/png", headers=LASTING)
+
+
+def mask(visit: Visit, request: Request) -> Response:
+    """What was cut out on the picture, as a grey PNG."""
+    picture = visit.studio.gallery.picture(visit.account, request.path_params["id"])
+    found = visit.studio.workshop.mask(visit.account, picture.id)
+    if found is None:
+        raise NotFound("There is no mask: nothing was cut out on this picture.", field="id")
+    named = f'attachment; filename="{name(picture).removesuffix(".png")}-mask.png"'
+    return Response(found, media_type="image/png", headers={**LASTING, "Content-Disposition": named})
 
 
 def about(visit: Visit, request: Request) -> Response:

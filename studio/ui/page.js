@@ -1,4 +1,4 @@
-// What the page does in the browser: keys, the window for one picture, selecting, painting a mask, dropping a picture.
+// What the page does in the browser: keys, the window for one picture, selecting, dropping a picture.
 // Texts come from the server, in the reader's language; nothing that people wrote is ever put in as HTML.
 (() => {
   const $ = (query, root = document) => root.querySelector(query);
@@ -66,7 +66,7 @@
     const ids = [...selected];
     if (what === 'all') all('[data-pick]', shelf()).forEach(box => selected.add(box.dataset.pick));
     if (what === 'none') selected.clear();
-    if (what === 'star') trigger('star', { ids, on: true });
+    if (what === 'star') trigger('star', { ids, on: !ids.every(id => $(`#shelf [data-id="${id}"] .star.on`)) });
     if (what === 'zip') download_zip(ids);
     if (what === 'bin') { trigger('bin', { ids }); selected.clear(); }
     paint_selection();
@@ -205,11 +205,69 @@
   });
   const show_window = () => {
     const window_ = $('#deal');
-    if (!window_ || window_.open || window_.dataset.shown) return;
+    if (!window_ || window_.open || 'shown' in window_.dataset) return;
     window_.dataset.shown = ''; // once: what was closed stays closed
     window_.showModal();
     $('input:not([type=hidden]), .go', window_)?.focus();
   };
+
+  // --- the prompt: kept while it is written, and settings pasted into it ---
+  const keep_prompt = () => remembered(localStorage, 'prompt', $('#prompt textarea')?.value || '');
+  document.addEventListener('input', event => { if (event.target.closest?.('#prompt')) keep_prompt(); });
+  document.addEventListener('paste', event => {
+    const text = event.clipboardData?.getData('text') || '';
+    if (!event.target.closest?.('#prompt') || !/^Steps: \d+, .*Seed: \d+/m.test(text)) return;
+    event.preventDefault();
+    restore(text);
+  }, true);
+
+  // --- what was refused: said beside the field that it is about, wherever that is folded away ---
+  const FIELDS = { super_resolution: 'super-resolution', init: 'start-from', mask: 'painter' };
+  const clear_refusal = () => {
+    all('.at-field').forEach(one => one.remove());
+    all('#play [aria-invalid]').forEach(one => one.removeAttribute('aria-invalid'));
+  };
+  const place_refusal = () => {
+    const said = $('#refused p[data-field]');
+    const field = said && $('#' + (FIELDS[said.dataset.field] || said.dataset.field));
+    if (!field || said.hidden) return;
+    said.hidden = true;
+    clear_refusal();
+    if (field.closest('#play-form')) window.likeness.unfold(true);
+    const fold = field.closest('.gr-accordion');
+    const closed = fold && $('.label-wrap:not(.open)', fold);
+    if (closed) closed.click();
+    setTimeout(() => {
+      clear_refusal();
+      const line = document.createElement('p');
+      line.className = 'fault at-field';
+      line.id = 'refused-at-field';
+      line.setAttribute('role', 'alert');
+      line.textContent = said.textContent;
+      field.append(line);
+      const box = $('textarea, input', field);
+      box?.setAttribute('aria-invalid', 'true');
+      box?.setAttribute('aria-describedby', line.id);
+      box?.focus({ preventScroll: true });
+      field.scrollIntoView({ block: 'nearest' });
+    }, closed ? 200 : 0);
+  };
+  document.addEventListener('input', event => { if (event.target.closest?.('#play')) clear_refusal(); });
+
+  // --- numbers typed beside sliders: never past their ends, whose price nobody could say ---
+  document.addEventListener('input', event => {
+    const field = event.target;
+    if (!field.matches?.('#play .head input[type=number]')) return;
+    if (field.value !== '' && Number(field.value) > Number(field.max)) field.value = field.max;
+    if (field.value === '' || Number(field.value) < Number(field.min)) event.stopPropagation(); // not yet written to its end
+  }, true);
+  document.addEventListener('focusout', event => {
+    const field = event.target;
+    if (!field.matches?.('#play .head input[type=number]')) return;
+    if (field.value !== '' && Number(field.value) >= Number(field.min)) return;
+    field.value = field.min;
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+  }, true);
 
   // --- keys ---
   const typing = element => element.matches('input:not([type=checkbox]):not([type=range]), textarea, select, [contenteditable=true]');
@@ -233,6 +291,7 @@
     if (key === 'Escape' && selected.size) { picked('none'); done(); return; }
     const cell = target.closest?.('.pic');
     const grid = cell?.closest('[data-grid]');
+    if (!grid && key.startsWith('Arrow') && target === document.body && shelf()?.offsetParent) { $('.open', shelf()).focus(); done(); }
     if (!grid) return;
     const cells = all('.pic', grid);
     const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns(grid), ArrowDown: columns(grid) };
@@ -278,121 +337,6 @@
     }
   });
 
-  // --- painting a mask ---
-  const painter = { down: false, erase: false, strokes: [], mask: null, at: null };
-  const canvas = () => $('#painter canvas');
-  const begin_painting = () => {
-    const source = $('#init img');
-    const box = $('.painter');
-    if (!box) return;
-    const under = $('.under', box);
-    if (!source) { box.hidden = true; clear_painting(); under.removeAttribute('src'); return; }
-    if (under.getAttribute('src') === source.src) return;
-    box.hidden = false;
-    under.src = source.src;
-    under.onload = () => {
-      const scale = Math.min(1, 1024 / Math.max(under.naturalWidth, under.naturalHeight));
-      canvas().width = Math.max(1, Math.round(under.naturalWidth * scale));
-      canvas().height = Math.max(1, Math.round(under.naturalHeight * scale));
-      clear_painting();
-    };
-  };
-  const brush = () => Number($('[data-brush]').value) * canvas().width / Math.max(canvas().clientWidth, 1);
-  const dab = (from, to, erase) => {
-    const pen = canvas().getContext('2d');
-    pen.globalCompositeOperation = erase ? 'destination-out' : 'source-over';
-    pen.strokeStyle = '#1fa37f';
-    pen.lineCap = 'round';
-    pen.lineWidth = brush();
-    pen.beginPath();
-    pen.moveTo(from.x, from.y);
-    pen.lineTo(to.x + 0.01, to.y);
-    pen.stroke();
-  };
-  const keep_stroke = () => {
-    const pen = canvas().getContext('2d');
-    painter.strokes = [...painter.strokes.slice(-11), pen.getImageData(0, 0, canvas().width, canvas().height)];
-  };
-  const hand_mask_over = () => {
-    const made = document.createElement('canvas');
-    [made.width, made.height] = [canvas().width, canvas().height];
-    const pen = made.getContext('2d');
-    const image = canvas().getContext('2d').getImageData(0, 0, made.width, made.height);
-    let any = false;
-    for (let i = 0; i < image.data.length; i += 4) {
-      const on = image.data[i + 3] > 127;
-      any ||= on;
-      image.data[i] = image.data[i + 1] = image.data[i + 2] = on ? 255 : 0;
-      image.data[i + 3] = 255;
-    }
-    pen.putImageData(image, 0, 0);
-    set_text('#mask textarea, #mask input', any ? made.toDataURL('image/png') : '');
-  };
-  const clear_painting = () => {
-    canvas()?.getContext('2d').clearRect(0, 0, canvas().width, canvas().height);
-    painter.strokes = [];
-    set_text('#mask textarea, #mask input', '');
-  };
-  const set_text = (query, value) => {
-    const field = $(query);
-    if (!field || field.value === value) return;
-    field.value = value;
-    field.dispatchEvent(new Event('input', { bubbles: true }));
-  };
-  const point = event => {
-    const box = canvas().getBoundingClientRect();
-    return { x: (event.clientX - box.left) * canvas().width / box.width, y: (event.clientY - box.top) * canvas().height / box.height };
-  };
-  document.addEventListener('pointerdown', event => {
-    if (event.target !== canvas()) return;
-    keep_stroke();
-    painter.down = true;
-    painter.at = point(event);
-    event.target.setPointerCapture(event.pointerId);
-    dab(painter.at, painter.at, painter.erase);
-  });
-  document.addEventListener('pointermove', event => {
-    if (!painter.down) return;
-    const to = point(event);
-    dab(painter.at, to, painter.erase);
-    painter.at = to;
-  });
-  document.addEventListener('pointerup', () => {
-    if (!painter.down) return;
-    painter.down = false;
-    hand_mask_over();
-  });
-  document.addEventListener('keydown', event => {
-    if (event.target !== canvas()) return;
-    const by = canvas().width / 24;
-    const moves = { ArrowLeft: [-by, 0], ArrowRight: [by, 0], ArrowUp: [0, -by], ArrowDown: [0, by] };
-    painter.at ||= { x: canvas().width / 2, y: canvas().height / 2 };
-    if (event.key in moves) {
-      const [x, y] = moves[event.key];
-      painter.at = { x: painter.at.x + x, y: painter.at.y + y };
-      event.preventDefault();
-    }
-    if (event.key === ' ') {
-      keep_stroke();
-      dab(painter.at, painter.at, painter.erase);
-      hand_mask_over();
-      event.preventDefault();
-    }
-  });
-  document.addEventListener('click', event => {
-    const at = query => event.target.closest(query);
-    let hit;
-    if ((hit = at('[data-erase]'))) {
-      painter.erase = !painter.erase;
-      hit.setAttribute('aria-pressed', painter.erase);
-    }
-    if (at('[data-undo]')) {
-      const last = painter.strokes.pop();
-      if (last) { canvas().getContext('2d').putImageData(last, 0, 0); hand_mask_over(); }
-    }
-    if (at('[data-clear]')) clear_painting();
-  });
-
   // --- what the server has written anew ---
   let fading = 0;
   const show_notice = () => {
@@ -429,7 +373,8 @@
   };
   const changed = records => {
     if (records.some(one => one.target.closest?.('#notice'))) show_notice();
-    if (records.some(one => one.target.closest?.('#init'))) begin_painting();
+    if (records.some(one => one.target.closest?.('#init'))) window.likeness.paint();
+    if (records.some(one => one.target.closest?.('#refused'))) place_refusal();
     show_window();
     own_clock();
     paint_selection();
@@ -445,12 +390,36 @@
     listen: to => { trigger = to; },
     focus: () => remembered(sessionStorage, 'job'),
     look: id => { if (id) remembered(sessionStorage, 'job', id); return id; },
-    ticket: () => (ticket ||= uuid()),
-    asked: () => {
+    // What the form asks with, kept so that it is found as it was left; a picture to start from is not.
+    asking: (names, form) => {
+      const held = Object.fromEntries(names.map((name, at) => [name, form[at]]));
+      remembered(localStorage, 'form', JSON.stringify({ ...held, init: null, mask: '' }));
+      ticket ||= uuid();
+      clear_refusal();
+      return [ticket, ...form];
+    },
+    kept: () => {
+      const held = remembered(localStorage, 'form');
+      const prompt = remembered(localStorage, 'prompt');
+      try { return JSON.stringify({ ...JSON.parse(held || '{}'), prompt }); } catch { return ''; }
+    },
+    // On a phone the settings are folded away.
+    unfold: (on = !$('#play').classList.contains('unfolded')) => {
+      $('#play').classList.toggle('unfolded', on);
+      $('#unfold').setAttribute('aria-expanded', on);
+    },
+    // An empty field of the seed is a drawn one; who wants none drawn gets one to begin from.
+    seeded: random => random ? null : crypto.getRandomValues(new Uint32Array(1))[0],
+    asked: refused => {
+      if (refused) {
+        const said = $('#refused p[data-field]');
+        if (said) { said.hidden = false; place_refusal(); } // the same sentence again is no change that is observed
+        return;
+      }
       ticket = '';
       if (innerWidth <= 900) $('#play-stage')?.scrollIntoView({ behavior: 'smooth', block: 'start' });
     },
-    filled: () => { scrollTo({ top: 0, behavior: 'smooth' }); $('#generate')?.focus({ preventScroll: true }); },
+    filled: () => { setTimeout(keep_prompt, 300); scrollTo({ top: 0, behavior: 'smooth' }); $('#generate')?.focus({ preventScroll: true }); },
     turned: () => { scrollTo({ top: 0 }); $('#shelf .open')?.focus({ preventScroll: true }); },
     wanted: () => tab,
     opened: name => {
@@ -458,6 +427,7 @@
       const url = new URL(location);
       url.searchParams.set('tab', name);
       history.replaceState(null, '', url);
+      $(`#tab-${name}-button`)?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
     },
     ready: () => { opening = false; look(); document.body.dataset.ready = '1'; },
   };

@@ -7,7 +7,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from studio.service import Studio
-from studio.ui import api, credits, gallery, jobs, playground, topbar
+from studio.ui import again, api, credits, gallery, jobs, playground, tool_api, tools, topbar
 from studio.ui.credits import Credits
 from studio.ui.form import NAMES
 from studio.ui.gallery import Gallery
@@ -15,13 +15,14 @@ from studio.ui.html import html, print_of
 from studio.ui.playground import Playground
 from studio.ui.visit import QUEUED, QUIET, Visit, answering, hearing
 from studio.ui.words import t
+from studio.workshop import KINDS
 
 BUSY, IDLE = 1.0, 5.0  # seconds between two looks at the jobs: while one of them runs, and while none does
-TABS = ("playground", "gallery", "jobs", "credits")
+TABS = ("playground", "gallery", *KINDS, "jobs", "credits")
 # What the page's own script tells the handlers; each name is an event of the `ears` component.
 HEARD = (
     "reuse", "vary", "seed", "reuse_job", "restore", "star", "bin", "unbin", "halt", "look", "turn",
-    "leaf", "visit", "deal", "settle",
+    "leaf", "visit", "deal", "settle", "send", "unsend", "look_tool",
 )  # fmt: skip
 EARS = f"window.likeness.listen(trigger, {list(HEARD)})"
 
@@ -30,11 +31,12 @@ def build(studio: Studio) -> gr.Blocks:
     """The page's layout, wired to the studio."""
     with gr.Blocks(title="Likeness", fill_width=True, delete_cache=(3600, 86400), analytics_enabled=False) as page:
         top = html("topbar")
-        with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab(t("tab.playground"), id="playground", elem_id="tab-playground") as tab_playground:
                 play = playground.laid_out(studio)
             with gr.Tab(t("tab.gallery"), id="gallery", elem_id="tab-gallery") as tab_gallery:
                 shelf = gallery.laid_out()
+            tool_tabs = tools.laid_out()
             with gr.Tab(t("tab.jobs"), id="jobs", elem_id="tab-jobs") as tab_jobs:
                 job_list = jobs.laid_out()
             with gr.Tab(t("tab.credits"), id="credits", elem_id="tab-credits") as tab_credits:
@@ -46,6 +48,7 @@ def build(studio: Studio) -> gr.Blocks:
         seen = gr.State({})
         timer = gr.Timer(BUSY)
         api.add(studio)
+        tool_api.add(studio)
 
         def on(handler: Callable[..., Any]) -> Callable[..., Any]:
             return answering(studio, handler)
@@ -56,10 +59,15 @@ def build(studio: Studio) -> gr.Blocks:
         _wire_form(on, play)
         _wire_making(on, play, shelf, seen, watched)
         _wire_gallery(on, shelf)
-        _wire_ears(studio, ears, play, shelf, seen, watched, notice, tabs)
+        _wire_ears(studio, ears, play, shelf, job_list, seen, watched, notice, tabs)
         credits.wire(book, on, lambda handler: hearing(studio, handler), ears, notice)
-        _wire_credits(page, on, book, want, [tab_playground, tab_gallery, tab_jobs], tab_credits)
-        for name, tab in zip(TABS, (tab_playground, tab_gallery, tab_jobs, tab_credits), strict=True):
+        others = [tab_playground, tab_gallery, tab_jobs]
+        _wire_credits(page, on, book, want, [*others, *(tool.tab for tool in tool_tabs)], tab_credits)
+        tools.wire(
+            page, tool_tabs, on, lambda handler: hearing(studio, handler), ears, tabs, want, [*others, tab_credits]
+        )
+        every = (tab_playground, tab_gallery, *(tool.tab for tool in tool_tabs), tab_jobs, tab_credits)
+        for name, tab in zip(TABS, every, strict=True):
             tab.select(None, None, None, js=f"() => window.likeness.opened('{name}')", api_visibility="private")
         tab_gallery.select(on(gallery.choices), None, [shelf.kind, shelf.base, shelf.style], **QUIET)
     return page
@@ -108,18 +116,19 @@ def _wire_opening(
 ) -> None:
     """What is filled in when the page opens: what the browser looked at last, the tab that its address names."""
 
-    def opened(visit: Visit, focus: str, *asked: Any) -> list[Any]:
+    def opened(visit: Visit, focus: str, kept: str, *asked: Any) -> list[Any]:
         pieces = [gallery.viewer(visit), playground.painter(visit), playground.restore_from(visit)]
-        return [*looked(visit, focus, {}, *asked), *pieces, focus]
+        form = {"style": playground.style_choices(visit), "seed": gr.update(value=None)} | again.as_it_was(visit, kept)
+        return [*looked(visit, focus, {}, *asked), *pieces, focus, *_in_order(form)]
 
     def price(visit: Visit, *priced: Any) -> Any:
         return playground.label(visit, *priced)
 
     page.load(
         on(opened),
-        [play.focus, *shelf.asked()],
-        [*watched, viewer, play.form.painter, play.restore_from, play.focus],
-        js="(focus, ...asked) => [window.likeness.focus(), ...asked]",
+        [play.focus, play.ticket, *shelf.asked()],
+        [*watched, viewer, play.form.painter, play.restore_from, play.focus, *play.form.all()],
+        js="(focus, kept, ...asked) => [window.likeness.focus(), window.likeness.kept(), ...asked]",
         **QUIET,
     ).then(None, None, None, js="() => window.likeness.ready()", api_visibility="private")
     page.load(on(price), _priced(play), play.generate, **QUIET)
@@ -146,11 +155,11 @@ def _wire_form(on: Callable[..., Any], play: Playground) -> None:
     form, priced = play.form, _priced(play)
     changes = [one.change for one in priced]
     gr.on(changes, on(playground.label), priced, play.generate, trigger_mode="always_last", **QUIET)
-    form.size.input(
-        on(playground.size_chosen), form.size, [form.landscape, form.width, form.height], **QUIET
-    )  # fmt: skip
+    form.random.input(None, form.random, form.seed, js="on => window.likeness.seeded(on)", **QUIET)
+    form.seed.input(None, form.seed, form.random, js="seed => seed === null || seed === ''", **QUIET)
 
-    form.random.input(None, form.random, form.seed, js="on => ({__type__: 'update', visible: !on})", **QUIET)
+    form.size.input(on(playground.size_chosen), form.size, [form.landscape, form.width, form.height], **QUIET)
+    form.landscape.input(on(playground.turned), form.landscape, form.size, **QUIET)
 
     def base_chosen(visit: Visit, base: str) -> list[Any]:
         return _in_order(playground.base_chosen(visit, base))
@@ -164,16 +173,15 @@ def _in_order(updates: Mapping[str, Any]) -> list[Any]:
 
 
 def _wire_making(on: Callable[..., Any], play: Playground, shelf: Gallery, seen: gr.State, watched: list[Any]) -> None:
-    """A click on Generate: checked field by field, queued, and then looked at."""
+    """A click on Generate: queued or refused, and then looked at."""
     play.generate.click(
         on(playground.generate),
         [play.ticket, *play.form.all()],
         [play.focus, play.refused, play.stage],
-        js="(ticket, ...form) => [window.likeness.ticket(), ...form]",
-        validator=on(playground.checked),
+        js=f"(ticket, ...form) => window.likeness.asking({list(NAMES)}, form)",
         trigger_mode="once",
         **QUEUED,
-    ).success(None, None, None, js="() => window.likeness.asked()", api_visibility="private").then(
+    ).success(None, play.refused, None, js="refused => window.likeness.asked(refused)", api_visibility="private").then(
         on(looked), [play.focus, seen, *shelf.asked()], watched, **QUIET
     )
 
@@ -219,6 +227,7 @@ def _wire_ears(
     ears: gr.HTML,
     play: Playground,
     shelf: Gallery,
+    job_list: gr.HTML,
     seen: gr.State,
     watched: list[Any],
     notice: gr.HTML,
@@ -228,7 +237,7 @@ def _wire_ears(
     for name in ("reuse", "vary", "seed", "reuse_job", "restore"):
         ears_event = getattr(ears, name)
         ears_event(
-            hearing(studio, _into_form(getattr(playground, name))),
+            hearing(studio, _into_form(getattr(again, name))),
             None,
             [*play.form.all(), notice, tabs],
             **QUEUED,
@@ -239,7 +248,7 @@ def _wire_ears(
         getattr(ears, name)(
             hearing(studio, _on_pictures(getattr(gallery, name))),
             [play.focus, *shelf.asked()],
-            [notice, play.stage, shelf.grid],
+            [notice, play.stage, shelf.grid, job_list],
             **QUEUED,
         )
 
@@ -276,6 +285,6 @@ def _into_form(handler: Callable[..., tuple[dict[str, Any], Markup]]) -> Callabl
 def _on_pictures(handler: Callable[..., Markup]) -> Callable[..., list[Any]]:
     def run(visit: Visit, data: Mapping[str, object], focus: str, *asked: Any) -> list[Any]:
         said = handler(visit, data)
-        return [said, playground.stage(visit, focus), gallery.shown(visit, *asked)]
+        return [said, playground.stage(visit, focus), gallery.shown(visit, *asked), jobs.shown(visit)]
 
     return run

@@ -10,19 +10,16 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from studio.domain import ImageRequest, Job, NotFound, Refused, StudioError
-from studio.rules import MOST_SEED
+from studio.domain import Job, NotFound, Refused, StudioError
 from studio.service import Studio
+from studio.ui import filling, views
 from studio.ui import form as forms
-from studio.ui import views
-from studio.ui.form import NAMES, Form, bases_here, filled, for_base, priced_fields, request_fields
+from studio.ui.form import Form, bases_here, priced_fields, request_fields
 from studio.ui.html import button, el, html, icon
-from studio.ui.visit import Visit, ids_of, text_of
+from studio.ui.visit import Visit, text_of
 from studio.ui.words import t
 
 MASK_BEGINS = "data:image/png;base64,"
-FIELD_OF = {"width": "width", "height": "height"}
-VARY_BY = 1  # how far the seeds of variations lie from the first one's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +42,8 @@ def laid_out(studio: Studio) -> Playground:
             prompt = forms.prompt_box()
             generate = gr.Button(t("form.generate"), variant="primary", elem_id="generate")
             refused = html("refused")
+            unfold = gr.Button(t("form.settings"), elem_id="unfold", size="md")  # of a phone's page alone
+            unfold.click(None, None, None, js="() => window.likeness.unfold()", api_visibility="private")
         with gr.Column(elem_id="play-stage"):
             stage = html("stage")
         with gr.Column(elem_id="play-form"):
@@ -74,21 +73,6 @@ def label(visit: Visit, *priced: Any) -> Any:
     return gr.update(value=visit.words("form.generate_for", price=cost))
 
 
-def checked(visit: Visit, ticket: str, *values: Any) -> list[Any]:
-    """Of every field whether it is fit, and what is wrong with the one that is not, to be told beside it."""
-    del ticket
-    wrong: StudioError | None = None
-    try:
-        fields = request_fields(values, bases_here(visit.studio))
-        init = forms.values_of(values)["init"] is not None
-        visit.studio.check(fields, init=init)
-    except StudioError as error:
-        wrong = error
-    at = wrong.field if wrong is not None and wrong.field in NAMES else None
-    said = visit.words.sentence(wrong) if wrong is not None else ""
-    return [gr.validate(True, "")] + [gr.validate(name != at, said if name == at else "") for name in NAMES]
-
-
 def generate(visit: Visit, ticket: str, *values: Any) -> tuple[Any, Markup, Any]:
     """Queues what the form asks for. The ticket is the job's id, drawn by the page, so that a double click is one job.
 
@@ -109,7 +93,7 @@ def generate(visit: Visit, ticket: str, *values: Any) -> tuple[Any, Markup, Any]
 
 
 def refusal(visit: Visit, error: StudioError) -> Markup:
-    """Why nothing was queued, and what to do about it."""
+    """Why nothing was queued, and what to do about it. The page's script puts it beside the field it names."""
     advice = f"advice.{error.field}"
     return el(
         "p",
@@ -117,6 +101,7 @@ def refusal(visit: Visit, error: StudioError) -> Markup:
         f" {visit.words(advice)}" if visit.words.has(advice) else None,
         class_="fault",
         role="alert",
+        data_field=error.field,
     )
 
 
@@ -154,48 +139,46 @@ def focused(visit: Visit, focus: Any) -> Job | None:
 
 
 def stage(visit: Visit, focus: Any) -> Markup:
-    """The job that is looked at: its progress while it runs, then what it made."""
+    """The job that is looked at: its progress while it runs, and a place for each of its pictures, so that nothing
+    moves when they come."""
     words = visit.words
     job = focused(visit, focus)
     if job is None:
         return views.empty(words, "stage", "picture")
     made = visit.studio.gallery.of_job(visit.account, job.id)
-    parts = [_running(visit, job) if not job.ended else _ended(visit, job), views.outcome(words, job)]
-    if made:
-        parts.append(views.pictures(words, made, list_id="made", actions=True))
+    coming = 0 if job.ended else max(job.request.pictures - max(job.delivered, len(made)), 0)
+    parts = [_head(visit, job), None if job.ended else _progress(visit, job), views.outcome(words, job)]
+    if made or coming:
+        parts.append(views.made(words, job, made, coming))
     return el("section", *parts, class_="job", data_job=job.id, data_state=job.state, aria_label=words("stage.label"))
 
 
-def _running(visit: Visit, job: Job) -> Markup:
+def _head(visit: Visit, job: Job) -> Markup:
+    words = visit.words
+    cost = views.price(words, job)
+    again = None
+    if job.state in ("failed", "cancelled"):
+        again = button(words("job.settings"), icon_name="again", data_do="reuse_job", data_job=job.id, class_="quiet")
+    return el(
+        "div",
+        views.state(words, job),
+        el("span", views.title_of(words, job), class_="asked"),
+        el("span", f"{cost} · {words.seconds(job.seconds)}" if job.ended else cost, class_="hint"),
+        el("span", class_="grow"),
+        again,
+        views.cancel(words, job),
+        class_="line head",
+    )
+
+
+def _progress(visit: Visit, job: Job) -> Markup:
     words = visit.words
     ahead = 0
     if job.state == "queued":
         active = visit.studio.active_jobs(visit.account)
         ahead = next((place for place, one in enumerate(active) if one.id == job.id), 0)
-    picture = None
-    if job.preview:
-        source = f"media/jobs/{job.id}/preview?step={job.step}"
-        picture = el("img", src=source, alt=words("job.preview"), class_="preview")
-    shape = job.request if isinstance(job.request, ImageRequest) else None
-    frame = el(
-        "div",
-        picture,
-        class_="frame" if picture else "frame waiting",
-        style=f"aspect-ratio:{shape.width}/{shape.height}" if shape else None,
-    )
-    head = el("div", views.state(words, job), el("span", views.price(words, job), class_="hint"), class_="line")
     said = el("p", views.progress(words, job, ahead), class_="said", role="status", aria_live="off")
-    told = el("div", head, views.bar(words, job), said, views.cancel(words, job), class_="told")
-    return el("div", frame, told, class_="running")
-
-
-def _ended(visit: Visit, job: Job) -> Markup:
-    words = visit.words
-    again = None
-    if job.state in ("failed", "cancelled"):
-        again = button(words("job.settings"), icon_name="again", data_do="reuse_job", data_job=job.id, class_="quiet")
-    said = f"{views.price(words, job)} · {words.seconds(job.seconds)}"
-    return el("div", views.state(words, job), el("span", said, class_="hint"), again, class_="line")
+    return el("div", views.bar(words, job), said, class_="told")
 
 
 def painter(visit: Visit) -> Markup:
@@ -222,67 +205,12 @@ def restore_from(visit: Visit) -> Markup:
     return el("div", el("label", file, icon("picture"), words("restore.choose"), class_="quiet filebutton"), drop)
 
 
-# --- using a picture again -------------------------------------------------------------------------------------------
-
-
-def reuse(visit: Visit, data: Mapping[str, object]) -> tuple[dict[str, Any], Markup]:
-    """Form updates for the settings of a picture, and what was lost on the way. Raises NotFound."""
-    recalled = visit.studio.gallery.recall(visit.account, ids_of(data)[0])
-    return filled({**recalled.fields, "count": 1}, bases_here(visit.studio)), lost(visit, recalled.lost)
-
-
-def vary(visit: Visit, data: Mapping[str, object]) -> tuple[dict[str, Any], Markup]:
-    """The same settings with the seeds that come next: pictures that are near, and new. Raises NotFound."""
-    recalled = visit.studio.gallery.recall(visit.account, ids_of(data)[0])
-    fields = dict(recalled.fields)
-    if isinstance(fields.get("seed"), int):
-        fields["seed"] = (int(str(fields["seed"])) + VARY_BY) % (MOST_SEED + 1)
-    return filled({**fields, "count": 4}, bases_here(visit.studio)), lost(visit, recalled.lost)
-
-
-def seed(visit: Visit, data: Mapping[str, object]) -> tuple[dict[str, Any], Markup]:
-    """The seed of a picture alone. Raises NotFound."""
-    picture = visit.studio.gallery.picture(visit.account, ids_of(data)[0])
-    return filled({"seed": picture.seed}, {}), Markup("")
-
-
-def reuse_job(visit: Visit, data: Mapping[str, object]) -> tuple[dict[str, Any], Markup]:
-    """The settings of a job, whatever came of it. Raises NotFound."""
-    request = visit.studio.job(visit.account, text_of(data, "job")).request
-    if not isinstance(request, ImageRequest):
-        raise Refused("This job has no settings for the Playground.", field="job")
-    fields = {name: value for name, value in request.to_json().items() if value is not None}
-    return filled(fields, bases_here(visit.studio)), Markup("")
-
-
-def restore(visit: Visit, data: Mapping[str, object]) -> tuple[dict[str, Any], Markup]:
-    """The settings that were read from a picture file. They come back by way of the browser: each is checked again."""
-    given = data.get("fields")
-    fields: dict[str, Any] = {}
-    for name, value in given.items() if isinstance(given, dict) else ():
-        if name in ("width", "height"):
-            continue
-        ImageRequest.from_json({"prompt": "any", name: value})
-        fields[name] = value
-    if isinstance(given, dict) and "width" in given and "height" in given:
-        size = ImageRequest.from_json({"prompt": "any", "width": given["width"], "height": given["height"]}).size
-        fields |= {"width": size.width, "height": size.height}
-    names = data.get("lost")
-    known = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-    return filled(fields, bases_here(visit.studio)), lost(visit, known)
-
-
-def lost(visit: Visit, names: Any) -> Markup:
-    """A notice of what could not be taken over, in the form's own words."""
-    words = visit.words
-    shown = [words(f"form.{name}") for name in names if words.has(f"form.{name}")]
-    text = words("form.lost", names=", ".join(shown)) if shown else words("form.taken_over")
-    return el("p", text, class_="notice", role="status")
+# --- what follows a choice --------------------------------------------------------------------------------------------
 
 
 def base_chosen(visit: Visit, base: str) -> dict[str, Any]:
     """Form updates for a base that was chosen."""
-    return for_base(bases_here(visit.studio), base)
+    return filling.for_base(bases_here(visit.studio), base)
 
 
 def size_chosen(visit: Visit, size: str) -> tuple[Any, Any, Any]:
@@ -291,3 +219,15 @@ def size_chosen(visit: Visit, size: str) -> tuple[Any, Any, Any]:
     own = size == forms.OWN_SIZE
     square = not own and len(set(str(size).split("x"))) == 1
     return gr.update(visible=not own and not square), gr.update(visible=own), gr.update(visible=own)
+
+
+def turned(visit: Visit, landscape: bool) -> Any:
+    """The sizes, named as they lie."""
+    return gr.update(choices=forms.sizes(visit.words("form.own_size"), landscape=bool(landscape)))
+
+
+def style_choices(visit: Visit) -> Any:
+    """The styles in the visitor's language; the layout has them in English."""
+    if visit.words.language == "en":
+        return gr.skip()
+    return gr.update(choices=forms.style_choices(visit.studio, visit.words("form.no_style"), visit.words.language))

@@ -112,5 +112,5 @@ def css() -> str:
 
 
 def head() -> str:
-    """What goes into the page's head: the script, and the name for screens that show the page as an app."""
-    return f"<script>{(FOLDER / 'page.js').read_text(encoding='utf-8')}</script>"
+    """What goes into the page's head: its scripts."""
+    return "\n".join(f"<script>{path.read_text(encoding='utf-8')}</script>" for path in sorted(FOLDER.glob("*.js")))

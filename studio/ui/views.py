@@ -10,6 +10,7 @@ from studio.ui.html import button, el, icon, join
 from studio.ui.words import Words
 
 EXCERPT = 90  # characters of a prompt where there is room for a line
+MOST_WHOLE = 4  # pictures of a job that are shown large, and so whole instead of small
 
 
 def prompt_of(picture: Picture) -> str:
@@ -34,17 +35,37 @@ def title_of(words: Words, job: Job) -> str:
 # --- pictures --------------------------------------------------------------------------------------------------------
 
 
-def pictures(words: Words, shown: Sequence[Picture], *, list_id: str, actions: bool) -> Markup:
-    """A grid of pictures. `actions`: what can be done with each stands below it; else it is done in the viewer."""
-    cells = [_cell(words, picture, actions) for picture in shown]
+def pictures(words: Words, shown: Sequence[Picture], *, list_id: str) -> Markup:
+    """A grid of pictures of all shapes, to be looked through and selected."""
+    cells = [_cell(words, one, source=f"media/pictures/{one.id}/small") for one in shown]
     return el("ul", *cells, class_="pics", id=list_id, data_grid=True)
 
 
-def _cell(words: Words, picture: Picture, actions: bool) -> Markup:
+def made(words: Words, job: Job, done: Sequence[Picture], coming: int) -> Markup:
+    """A job's pictures with what can be done with each, and the places of those to come, the first with its preview."""
+    few = job.request.pictures <= MOST_WHOLE
+    cells = [
+        _cell(words, one, source=f"media/pictures/{one.id}.png" if few else f"media/pictures/{one.id}/small", acts=True)
+        for one in done
+    ]
+    cells += [_place(words, job, place, preview=job.preview and not place) for place in range(coming)]
+    width, height = _shape(job, done)
+    style = f"--w:{width};--h:{height};--n:{len(cells)};"
+    return el("ul", *cells, class_="pics", id="made", data_grid=True, style=style)
+
+
+def _shape(job: Job, done: Sequence[Picture]) -> tuple[int, int]:
+    if done:
+        return done[0].width, done[0].height
+    asked = job.request
+    return (asked.width, asked.height) if isinstance(asked, ImageRequest) else (1, 1)
+
+
+def _cell(words: Words, picture: Picture, *, source: str, acts: bool = False) -> Markup:
     words_of = excerpt(prompt_of(picture)) or words(f"kind.{picture.kind}")
     drawn = el(
         "img",
-        src=f"media/pictures/{picture.id}/small",
+        src=source,
         alt=words_of,
         width=picture.width,
         height=picture.height,
@@ -69,11 +90,35 @@ def _cell(words: Words, picture: Picture, actions: bool) -> Markup:
         "li",
         opened,
         _star(words, picture),
-        None if actions else pick,
-        _actions(words, picture) if actions else None,
+        None if acts else pick,
+        _actions(words, picture) if acts else None,
         class_="pic",
         data_id=picture.id,
     )
+
+
+def _place(words: Words, job: Job, place: int, *, preview: object) -> Markup:
+    """Where a picture will be. Built as the picture's own cell is, so that one becomes the other without a blink."""
+    drawn = None
+    if preview:
+        drawn = el("img", src=f"media/jobs/{job.id}/preview?step={job.step}", alt=words("job.preview"))
+    kind = "pic coming" if preview else "pic coming waiting" if job.state == "running" and not place else "pic coming"
+    return el("li", el("button", drawn, type="button", class_="open", disabled=True, tabindex=-1), class_=kind)
+
+
+def thumbs(words: Words, shown: Sequence[Picture]) -> Markup | None:
+    """Pictures on one line, each opening the window for looking through them."""
+    cells = [
+        el(
+            "button",
+            el("img", src=f"media/pictures/{one.id}/small", alt="", loading="lazy", decoding="async"),
+            type="button",
+            data_view=one.id,
+            aria_label=words("picture.open", prompt=excerpt(prompt_of(one)) or words(f"kind.{one.kind}")),
+        )
+        for one in shown
+    ]
+    return el("span", *cells, class_="thumbs", data_grid=True) if cells else None
 
 
 def _star(words: Words, picture: Picture) -> Markup:

@@ -47,10 +47,14 @@ def test_every_key_that_the_page_names_exists() -> None:
                 and re.fullmatch(r"[a-z_]+\.[a-z_.]+", node.value)
             ):
                 named.add(node.value)
-    named -= {name for name in named if name.endswith((".css", ".js", ".db", ".lock", ".toml", ".log", ".csv", ".zip"))}
+    named -= {
+        name
+        for name in named
+        if name.endswith((".css", ".js", ".db", ".lock", ".toml", ".log", ".csv", ".zip", ".ready"))
+    }
     assert named
     missing = {key for key in named if key not in keys and f"{key}.one" not in keys and f"{key}.title" not in keys}
-    assert {key for key in missing if not key.startswith(("studio.", "window.", "http."))} == set()
+    assert {key for key in missing if not key.startswith(("studio.", "window.", "http.", "websocket."))} == set()
 
 
 def test_a_misspelt_key_is_found_when_the_page_is_built() -> None:
