@@ -81,13 +81,13 @@ def refund(tx: Tx, prices: Prices, purchase_id: str, *, by: str, reason: str, no
     subscriptions.catch_up(tx, prices, purchases.get(tx, purchase_id).account, now=now)
     does = preview(tx, purchase_id, now=now)
 
-    # 2. The plan ends, or does not begin.
-    if does.ends_plan:
-        subscriptions.end(tx, prices, does.purchase, by=by, now=now)
-
-    # 3. What is left goes back.
+    # 2. What is left goes back.
     for grant in does.grants:
         ledger.refund(tx, grant, reason=f"{reason} (purchase {does.purchase.id})", now=now)
+
+    # 3. The plan ends, or does not begin.
+    if does.ends_plan:
+        subscriptions.end(tx, prices, does.purchase, by=by, now=now)
     purchases.mark_refunded(tx, does.purchase, by=by, reason=reason, now=now)
     return does
 

@@ -133,7 +133,8 @@ def preview(tx: Tx, prices: Prices, account: str, plan_name: str, *, annual: boo
     standing = standing_of(tx, account, now=now)
     change = plans.change(standing.subscriptions, plan, annual=annual, plans=prices.plans, now=now)
     if change.how == "now":
-        used, left = _this_month(tx, account, now=now)
+        dropped = plans.upcoming(standing.subscriptions, now)
+        used, left = _this_month(tx, account, dropped.purchase if dropped else None, now=now)
         return Subscribed(
             plan=plan.name, change=change, gives=plans.top_up(plan.credits, used=used, left=left), purchase=None
         )
@@ -275,15 +276,20 @@ def _give(tx: Tx, purchase: Purchase, amount: int, *, key: str, now: int) -> Non
     purchases.give(tx, purchase, "playground", amount, key=key, source=SOURCE, now=now, expires_at=month_end)
 
 
-def _this_month(tx: Tx, account: str, *, now: int) -> tuple[int, int]:
-    """What was used, and what is left (held or free), of the credits that plans gave for this month."""
+def _this_month(tx: Tx, account: str, dropped: str | None, *, now: int) -> tuple[int, int]:
+    """What was used, and what is left (held or free), of the credits that plans gave for this month.
+
+    Of a purchase that is dropped, only what jobs hold is left.
+    """
     row = tx.execute(
         """
-        SELECT coalesce(sum(remaining), 0) AS left_over, coalesce(sum(
-            (SELECT -sum(e.posted_change) FROM entry e WHERE e.grant = g.id AND e.phase = 'capture')), 0) AS used
-        FROM grant g WHERE account = ? AND source = 'plan' AND expires_at = ?
+        SELECT coalesce(sum(CASE WHEN EXISTS (SELECT 1 FROM purchase_grant p WHERE p.grant = g.id AND p.purchase = ?3)
+                            THEN allocated ELSE remaining END), 0) AS left_over,
+            coalesce(sum(
+                (SELECT -sum(e.posted_change) FROM entry e WHERE e.grant = g.id AND e.phase = 'capture')), 0) AS used
+        FROM grant g WHERE account = ?1 AND source = 'plan' AND expires_at = ?2
         """,
-        (account, plans.first_of_month(now, 1)),
+        (account, plans.first_of_month(now, 1), dropped),
     ).fetchone()
     return int(row["used"]), int(row["left_over"])
 
@@ -302,8 +308,14 @@ def _drop_upcoming(tx: Tx, standing: Standing, *, by: str, now: int) -> bool:
     if upcoming is None:
         return False
     _end(tx, upcoming, upcoming.begins_at)
-    purchase = purchases.get(tx, upcoming.purchase)
-    purchases.mark_refunded(tx, purchase, by=by, reason="changed before it began", now=now)
+    reason = "changed before it began"
+    for row in tx.execute(  # it has given something where the clock went back over its beginning
+        "SELECT g.id FROM purchase_grant p JOIN grant g ON g.id = p.grant "
+        "WHERE p.purchase = ? AND g.remaining > 0 AND g.withdrawn_at IS NULL",
+        (upcoming.purchase,),
+    ).fetchall():
+        ledger.refund(tx, row["id"], reason=reason, now=now)
+    purchases.mark_refunded(tx, purchases.get(tx, upcoming.purchase), by=by, reason=reason, now=now)
     return True
 
 

@@ -157,6 +157,8 @@ class Model:
         if later:
             later.ends = later.begins
             self.refunded.add(later.purchase)
+            for grant in self.alive(lambda grant: grant.purchase == later.purchase):
+                self.withdraw(grant)
         return later is not None
 
     def subscribe(self, account: str, plan: str, purchase: str, now: float) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -215,9 +215,8 @@ class Book(RuleBasedStateMachine):
         assert spent == sum(grant.spent for grant in self.model.grants)
 
 
-def test_the_book_agrees_with_the_model(tmp_path: Path) -> None:
-    """TEST_RUNS in the environment says how often; 2000 is a thorough check."""
-    runs = int(os.environ.get("TEST_RUNS", "40"))
+@pytest.mark.parametrize("runs", [40, pytest.param(2000, marks=[pytest.mark.nightly, pytest.mark.timeout(7200)])])
+def test_the_book_agrees_with_the_model(tmp_path: Path, runs: int) -> None:
     open_bench(tmp_path / "template").database.close()
     Book.template = tmp_path / "template"
     run = Book.TestCase

@@ -7,7 +7,7 @@ import pytest
 from studio.credits import subscriptions
 from studio.domain import OWNER, Conflict, NotEnoughCredits, NotFound, Refused
 from studio.rules import new_id
-from tests.credits.shop import Shop, at
+from tests.credits.shop import DAY, Shop, at
 from tests.fakes import CLIENT, FakeRunner, request
 
 
@@ -249,6 +249,16 @@ def test_a_downgrade_that_is_changed_again_was_never_bought(shop: Shop) -> None:
     shop.set_clock("2026-02-01")
     shop.sweep()
     assert shop.plan() == "standard"
+
+
+def test_a_plan_that_a_clock_set_back_has_not_begun_takes_its_credits_with_it(shop: Shop) -> None:
+    shop.subscribe("business")
+    shop.spend(100)
+    shop.bench.clock.now -= 2 * DAY
+    done = shop.subscribe("standard")
+    assert (done.change.how, done.gives) == ("now", 2400)
+    assert shop.balances()[0] == 2400
+    assert shop.bench.faults() == []
 
 
 def test_a_plan_wanted_again_before_it_ends_goes_on_without_a_new_purchase(shop: Shop) -> None:
