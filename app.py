@@ -8,7 +8,7 @@ import os
 import sys
 from importlib import import_module
 
-from studio.domain import StudioError
+from studio.domain import Refused, StudioError
 from studio.service import Studio
 from studio.settings import Settings
 
@@ -18,7 +18,7 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    """Serves until it is stopped; returns the exit code."""
+    """Serves until it is stopped; returns the exit code: 0 done, 1 failed, 2 a setting is wrong."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     try:
         # 1. What is set, and what is remembered.
@@ -33,7 +33,7 @@ def main() -> int:
             studio.close()
     except StudioError as error:
         print(error.message, file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, Refused) else 1
     return 0
 
 

@@ -34,7 +34,7 @@ from studio.storage import forgotten, job_store
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
 from studio.styles import Category, Style
-from studio.worker import Worker, see_through
+from studio.worker import Worker, put_right, see_through
 from studio.workshop import Workshop
 
 HANDED_IN = "handed-in"  # stands in a checked request for the id that the picture does not have yet
@@ -257,7 +257,10 @@ class Studio:
 
     def cancel(self, account: str, job_id: str) -> Job:
         """Stops a job; what was delivered until then stays and is paid. Raises Refused (no UUID), NotFound."""
-        return self._jobs.cancel(account, job_id)
+        job = self._jobs.cancel(account, job_id)
+        if job.state == "running" and put_right(self._jobs):  # whoever ran it is gone
+            job = self.job(account, job_id)
+        return job
 
     def wait(self, account: str, job_id: str, show: Callable[[Job], None] = lambda job: None) -> Job:
         """Waits until the job has ended: for commands, since it works the queue itself where no other process does.

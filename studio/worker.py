@@ -99,6 +99,18 @@ class Worker:
         self._wake.clear()
 
 
+def put_right(jobs: Jobs) -> bool:
+    """Recovers what a process that died has left, unless another one works the queue; whether it did."""
+    lock = WorkLock(jobs.folder.lock)
+    if not lock.acquire():
+        return False
+    try:
+        jobs.recover()
+    finally:
+        lock.release()
+    return True
+
+
 def see_through(
     jobs: Jobs, account: str, job_id: str, *, show: Callable[[Job], None] = lambda job: None, poll: float = 0.1
 ) -> Job:

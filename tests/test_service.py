@@ -25,6 +25,7 @@ from studio.forgetting import UNDO
 from studio.rules import new_id
 from studio.service import Studio
 from studio.settings import Settings
+from studio.storage import job_store
 from tests.fakes import CLIENT, FakeRunner, StillClock
 
 PATIENCE = 20.0
@@ -248,6 +249,14 @@ def test_a_waiting_job_that_is_cancelled_costs_nothing(house: House) -> None:
     assert house.studio.cancel(OWNER, job.id).state == "cancelled"
     assert house.studio.counter.balances(OWNER)["playground"].held == 0
     assert house.files() == []
+
+
+def test_a_job_whose_process_died_is_cancelled_at_once(house: House) -> None:
+    job = house.studio.generate(OWNER, {"prompt": "x"})
+    with house.studio._database.write() as tx:  # pyright: ignore[reportPrivateUsage]
+        assert job_store.claim(tx, "a process that died", now=0)
+    assert house.studio.cancel(OWNER, job.id).state == "cancelled"
+    assert house.studio.counter.balances(OWNER)["playground"].held == 0
 
 
 # --- whose it is -----------------------------------------------------------------------------------------------------

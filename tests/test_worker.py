@@ -9,8 +9,9 @@ import pytest
 
 from studio import worker as worker_module
 from studio.domain import OWNER, Job, StorageFailed
+from studio.storage import job_store
 from studio.storage.folder import WorkLock
-from studio.worker import Worker, see_through
+from studio.worker import Worker, put_right, see_through
 from tests.children import work_until_killed
 from tests.fakes import Bench, FakeRunner, content, open_bench, request
 from tests.processes import needs_fork, start
@@ -88,6 +89,22 @@ def test_a_waiting_command_takes_over_when_the_other_process_is_gone(bench: Benc
     job = jobs.submit(OWNER, request(count=2)).id
     threading.Timer(0.3, lock.release).start()
     assert see_through(jobs, OWNER, job).state == "done"
+
+
+def test_what_a_dead_process_left_is_put_right_unless_another_works(bench: Bench) -> None:
+    jobs = bench.jobs(FakeRunner())
+    job = jobs.submit(OWNER, request(count=2))
+    with bench.database.write() as tx:
+        assert job_store.claim(tx, "a process that died", now=0)
+    lock = WorkLock(bench.folder.lock)
+    assert lock.acquire()
+    assert not put_right(jobs)
+    assert jobs.cancel(OWNER, job.id).state == "running"
+    lock.release()
+    assert put_right(jobs)
+    assert jobs.status(OWNER, job.id).state == "cancelled"
+    assert bench.balance(OWNER) == (0, 0)
+    assert WorkLock(bench.folder.lock).acquire()
 
 
 def test_a_command_does_its_own_job_and_leaves_the_rest(bench: Bench) -> None:
