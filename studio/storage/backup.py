@@ -4,6 +4,7 @@ Photos and exports are never in a backup: they are to be forgotten soon, and a b
 """
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -17,6 +18,8 @@ from studio.storage.database import Database, Tx
 from studio.storage.folder import DataFolder
 
 DATABASE, PRICES, FORGOTTEN = "studio.db", "prices.toml", "forgotten.log"
+STYLES = "styles"  # the folder of the operator's own
+_PLAIN = re.compile(r"[\w+-][\w .+-]{0,99}")  # a name that every system takes
 
 
 @dataclass(frozen=True)
@@ -101,11 +104,14 @@ def backup(
                             snapshot.execute(kept.lose, (name,))
                 snapshot.execute("PRAGMA journal_mode = DELETE")
 
-            # 3. The database itself, the operator's prices, and what was deleted until now.
+            # 3. The database itself, the operator's prices and styles, and what was deleted until now.
             writer.add(DATABASE, copy)
             for name in (PRICES, FORGOTTEN):
                 with suppress(FileNotFoundError):
                     writer.add(name, folder.root / name)
+            for style in sorted((folder.root / STYLES).glob("*.toml")):
+                if style.is_file() and _PLAIN.fullmatch(style.name):
+                    writer.add(f"{STYLES}/{style.name}", style)
             writer.about.update(made_at=now, database_only=database_only)
     except OSError as error:
         raise told(error, file.parent) from error

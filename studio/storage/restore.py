@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from studio.domain import Refused
 from studio.paths import to_read
 from studio.storage import archive, forgotten, tables
-from studio.storage.backup import DATABASE, FORGOTTEN, KEPT, PRICES, Check, opened, told
+from studio.storage.backup import DATABASE, FORGOTTEN, KEPT, PRICES, STYLES, Check, opened, told
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder, WorkLock, fsync_file, fsync_folder
 from studio.storage.forgotten import Forgotten, Log
@@ -83,7 +83,8 @@ def restore(
         staged.close()
 
         # 5. All of it on the disk, then the swap: from the rename on, even a start after a power cut finishes it.
-        _settle(stage, keep_prices=folder.prices.exists(), whole=not about["database_only"])
+        own = [name for name in (PRICES, STYLES) if (folder.root / name).exists()]
+        _settle(stage, stay=own, whole=not about["database_only"])
         stage.rename(folder.restored)
         fsync_folder(folder.root)
         folder.finish_restore()
@@ -126,14 +127,16 @@ def _verify(path: Path, file: Path) -> None:
         raise Refused(f"{file} was made by a newer version of Likeness.", field="file", allowed="an older backup")
 
 
-def _settle(stage: Path, *, keep_prices: bool, whole: bool) -> None:
-    """Leaves in the stage exactly what takes the place of something."""
+def _settle(stage: Path, *, stay: Sequence[str], whole: bool) -> None:
+    """Leaves in the stage exactly what takes the place of something: nothing of what is to `stay` as it is."""
     with closing(opened(stage / DATABASE)) as database:
         database.execute("PRAGMA journal_mode = DELETE")
     (stage / f"{DATABASE}-turn").unlink(missing_ok=True)
     fsync_file(stage / DATABASE)
-    if keep_prices:
-        (stage / PRICES).unlink(missing_ok=True)
+    for name in stay:
+        if (stage / name).is_dir():
+            shutil.rmtree(stage / name)
+        (stage / name).unlink(missing_ok=True)
     for kept in KEPT if whole else ():
         (stage / kept.folder).mkdir(exist_ok=True)
     for path in (stage, *(path for path in stage.rglob("*") if path.is_dir())):
@@ -141,7 +144,7 @@ def _settle(stage: Path, *, keep_prices: bool, whole: bool) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    return name in (DATABASE, PRICES, FORGOTTEN) or name.partition("/")[0] in {kept.folder for kept in KEPT}
+    return name in (DATABASE, PRICES, FORGOTTEN) or name.partition("/")[0] in {STYLES, *(one.folder for one in KEPT)}
 
 
 def _in_use() -> Refused:

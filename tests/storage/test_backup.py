@@ -111,6 +111,21 @@ def test_the_operators_prices_of_today_stay(studio: Bench, tmp_path: Path) -> No
     assert studio.folder.prices.read_text() == "tools.face = 3"
 
 
+def test_the_operators_styles_come_along_and_those_of_today_stay(studio: Bench, tmp_path: Path) -> None:
+    own = studio.folder.root / "styles"
+    own.mkdir()
+    for name in ("house.toml", "a:b.toml", "note.txt"):
+        (own / name).write_text("# once")
+    (own / "folder.toml").mkdir()
+    back_up(studio, tmp_path / "backup.tar")
+    other = DataFolder(tmp_path / "new machine")
+    (own / "house.toml").write_text("# now")
+    bring_back(studio, tmp_path / "backup.tar", other)
+    assert {file.name: file.read_text() for file in (other.root / "styles").iterdir()} == {"house.toml": "# once"}
+    bring_back(studio, tmp_path / "backup.tar")
+    assert (own / "house.toml").read_text() == "# now" and (own / "note.txt").exists()
+
+
 def test_a_backup_of_the_database_alone_leaves_the_pictures_as_they_are(studio: Bench, tmp_path: Path) -> None:
     file, before = tmp_path / "backup.tar", state(studio.folder.root)
     made = back_up(studio, file, database_only=True)
