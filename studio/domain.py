@@ -40,12 +40,12 @@ def utc_now() -> int:
 
 # --- requests ---------------------------------------------------------------------------------------------------------
 
-Request = ImageRequest | UpscaleRequest | FaceRequest | BackgroundRequest
+Request = ImageRequest | UpscaleRequest | FaceRequest | BackgroundRequest | TuneRequest
 """Any request. Further kinds join with the same `kind`, `base`, `style`, `pictures`, `inputs`, `resolve`, `to_json` and
 `from_json`."""
 
 REQUESTS: Mapping[str, type[Request]] = {
-    request.kind: request for request in (ImageRequest, UpscaleRequest, FaceRequest, BackgroundRequest)
+    request.kind: request for request in (ImageRequest, UpscaleRequest, FaceRequest, BackgroundRequest, TuneRequest)
 }
 
 
@@ -64,14 +64,16 @@ class Task:
     """A job as a runner sees it: what to make, where to put it, and what is there already.
 
     `folder` is the job's own scratch folder, on the file system of the pictures and kept between attempts;
-    `done` the indexes that are stored and must not be made again; `inputs` the files of the uploads, by field.
+    `done` the indexes that are stored and must not be made again; `inputs` the files of the uploads, by field;
+    `tune` the weights of the request's tune.
     """
 
     job_id: str
-    request: Request | TuneRequest
+    request: Request
     folder: Path
     done: frozenset[int] = frozenset()
     inputs: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    tune: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +116,9 @@ class Trained:
 
 Report = Callable[[Progress], None]
 IsCancelled = Callable[[], bool]
-Runner = Callable[[Task, Report, IsCancelled], Iterator[Drawn]]
-"""A generator that yields each picture as it is finished. A `StudioError` fails the job with its sentence."""
+Runner = Callable[[Task, Report, IsCancelled], Iterator[Drawn | Trained]]
+"""A generator that yields each picture, or the tune, as it is finished. A `StudioError` fails the job with its
+sentence."""
 
 
 # --- jobs, pictures, money --------------------------------------------------------------------------------------------
@@ -196,3 +199,47 @@ class Picture:
     created_at: int
     favourite: bool
     deleted_at: int | None
+
+
+TuneState = Literal["waiting", "training", "ready", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tune:
+    """A trained likeness, or one in the making. `losses` is how its training went, at most 200 means; `styles_left` are
+    the styles of its first avatars that were not asked for yet; its model goes at `expires_at`."""
+
+    id: str
+    job: str
+    account: str
+    name: str
+    class_name: str
+    base: str
+    state: TuneState
+    policy: str
+    recipe: Mapping[str, object]
+    losses: tuple[float, ...]
+    styles_left: tuple[str, ...]
+    created_at: int
+    trained_at: int | None
+    expires_at: int | None
+
+
+AVATARS_A_STYLE = 8
+
+
+def first_avatars(tune: Tune, style: str) -> ImageRequest:
+    """The request for a trained tune's first avatars in one of its styles, at the base's native size."""
+    native, steps = tune.recipe["native"], tune.recipe["draws_in"]
+    return ImageRequest.from_json(
+        {
+            "prompt": tune.recipe["subject"],
+            "style": style,
+            "base": tune.base,
+            "width": native,
+            "height": native,
+            "steps": steps,
+            "count": AVATARS_A_STYLE,
+            "tune": tune.id,
+        }
+    )

@@ -4,7 +4,9 @@ import hashlib
 import logging
 import secrets
 import time
+import uuid
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Protocol
 
 from studio.credits import charging, ledger, pricing
@@ -13,18 +15,24 @@ from studio.domain import (
     Clock,
     Conflict,
     Drawn,
+    ImageRequest,
     Job,
     JobState,
+    NotEnoughCredits,
     Request,
     Runner,
     StorageFailed,
     StudioError,
     Task,
+    Trained,
+    Tune,
+    TuneRequest,
+    first_avatars,
     utc_now,
 )
 from studio.rules import MOST_SEED, canonical, new_id
 from studio.rules import job_id as checked_id
-from studio.storage import faults, job_store, pictures, scratch, uploads
+from studio.storage import faults, job_store, pictures, scratch, tunes, uploads
 from studio.storage.database import Database, Tx
 from studio.storage.folder import DataFolder, fsync_file
 from studio.storage.job_store import Claim, ClaimLost
@@ -70,10 +78,18 @@ class Jobs:
 
     # --- what anybody may ask ---
 
-    def submit(self, account: str, request: Request, *, job_id: str | None = None) -> Job:
+    def submit(
+        self,
+        account: str,
+        request: Request,
+        *,
+        job_id: str | None = None,
+        also: Callable[[Tx, Job], object] = lambda tx, job: None,
+    ) -> Job:
         """Queues the request and holds its price, or neither.
 
         The client's `job_id` makes a double click one job: the same id with the same request is the same job.
+        `also` is done in the same transaction as the job is made.
         Raises Refused, Conflict (the id with another request, a full queue), NotFound (account, upload),
         NotEnoughCredits.
         """
@@ -113,7 +129,9 @@ class Jobs:
                 now=self._clock(),
             )
             charging.hold(tx, prices, account, charges, job=job_id, now=self._clock())
-            return job_store.get(tx, account, job_id)
+            job = job_store.get(tx, account, job_id)
+            also(tx, job)
+            return job
 
     def status(self, account: str, job_id: str) -> Job:
         """The job as it stands. Raises Refused (no UUID), NotFound."""
@@ -184,10 +202,12 @@ class Jobs:
         except ClaimLost:
             log.warning("job %s was taken over or ended by another process", claim.job.id)
 
-        # 4. What is left over goes.
+        # 4. What is left over goes; of a tune the first avatars are asked for.
         job = self.status(claim.job.account, claim.job.id)
         if job.ended:
             scratch.sweep(self.database, self.folder, job)
+        if job.state == "done" and isinstance(job.request, TuneRequest):
+            self.ask_for_first_avatars()
         return job
 
     def recover(self) -> None:
@@ -216,8 +236,38 @@ class Jobs:
                 else:
                     job_store.requeue(tx, job, counts=True)
 
-        # 2. What ended jobs left over.
+        # 2. What ended jobs left over, and first avatars that a crash kept from being asked for.
         scratch.sweep_all(self.database, self.folder)
+        self.ask_for_first_avatars()
+
+    # --- avatars of tunes ---
+
+    def ask_for_first_avatars(self) -> None:
+        """Queues the first avatars of every tune that was just trained, as far as the account's credits go."""
+        with self.database.read() as tx:
+            trained = tunes.untried(tx)
+        for tune in trained:
+            try:
+                self.ask_for_avatars(tune)
+            except (NotEnoughCredits, Conflict) as error:
+                log.info("first avatars of tune %s wait to be asked for: %s", tune.id, error)
+            with self.database.write() as tx:
+                tunes.tried(tx, tune.id)
+
+    def ask_for_avatars(self, tune: Tune) -> list[Job]:
+        """Queues what is left of a tune's first avatars, a job for each style; each once, however often it is asked.
+
+        Raises what `submit` does; what was queued until then stays.
+        """
+        queued: list[Job] = []
+        for style in tune.styles_left:
+
+            def noted(tx: Tx, _job: Job, style: str = style) -> None:
+                tunes.avatars_asked(tx, tune.id, style)
+
+            job_id = str(uuid.uuid5(uuid.UUID(tune.id), style))
+            queued.append(self.submit(tune.account, first_avatars(tune, style), job_id=job_id, also=noted))
+        return queued
 
     # --- the steps ---
 
@@ -263,18 +313,30 @@ class Jobs:
                     field: uploads.path(tx, self.folder.uploads, job.account, upload, field=field)
                     for field, upload in job.request.inputs().items()
                 },
+                tune=self._tune(tx, job),
             )
 
-    def _keep(self, claim: Claim, task: Task, drawn: Drawn) -> None:
-        """Takes a picture over: the file to the disk, then, in one transaction, its name and its row."""
+    def _tune(self, tx: Tx, job: Job) -> Path | None:
+        """The weights of the tune that the job draws with. Raises NotFound, Refused."""
+        if not isinstance(job.request, ImageRequest) or job.request.tune is None:
+            return None
+        return tunes.path(tx, self.folder.tunes, job.account, job.request.tune)
+
+    def _keep(self, claim: Claim, task: Task, drawn: Drawn | Trained) -> None:
+        """Takes a result over: the file to the disk, then, in one transaction, its name and its row."""
         if drawn.index not in range(task.request.pictures) or drawn.file.parent != task.folder:
             raise ValueError(f"the runner gave picture {drawn.index} in {drawn.file}, which is not what it was asked")
         fsync_file(drawn.file)
         with self.database.write() as tx:
             # The check comes first and holds until the commit: a worker that lost its claim moves no file either.
             job_store.check(tx, claim)
-            if pictures.add(tx, self.folder.pictures, claim.job, drawn, now=self._clock()):
+            if self._add(tx, claim.job, drawn):
                 job_store.count_delivered(tx, claim)
+
+    def _add(self, tx: Tx, job: Job, result: Drawn | Trained) -> bool:
+        if isinstance(result, Trained):
+            return tunes.add(tx, self.folder.tunes, job, result, now=self._clock())
+        return pictures.add(tx, self.folder.pictures, job, result, now=self._clock())
 
     def _end(
         self,

@@ -28,12 +28,13 @@ from studio.jobs import Jobs
 from studio.jobs import Runners as AnyRunners
 from studio.models import BaseInfo, Models
 from studio.pipelines import Runners
-from studio.rules import name, shown
+from studio.rules import name
 from studio.settings import Settings
 from studio.storage import forgotten, job_store
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
 from studio.styles import Category, Style
+from studio.tuning import Tuning
 from studio.worker import Worker, put_right, see_through
 from studio.workshop import Workshop
 
@@ -86,6 +87,16 @@ class Studio:
             folder=folder,
             bases=models.bases,
             jobs=self._jobs,
+            wake=self._worker.wake,
+            prices=prices,
+            clock=clock,
+        )
+        self.tuning = Tuning(
+            database=database,
+            folder=folder,
+            bases=models.bases,
+            jobs=self._jobs,
+            workshop=self.workshop,
             wake=self._worker.wake,
             prices=prices,
             clock=clock,
@@ -193,7 +204,7 @@ class Studio:
                 given[field] = HANDED_IN
         request = ImageRequest.from_json(given)
         if request.tune is not None:
-            raise Refused(f"There is no tune {shown(request.tune)}.", field="tune", allowed="no tune")
+            raise Refused("Pictures of a tune are made as its avatars.", field="tune", allowed="no tune")
         self.models.bases.check(request)
         return request
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.credits import book, pricing
-from studio.domain import Charge, Clock, ImageRequest, Job, Picture, Refused, request_from_json
+from studio.domain import Charge, Clock, Job, Picture, Refused, request_from_json
 from studio.jobs import Jobs
 from studio.pipelines import tool_weights
 from studio.pipelines.bases import Bases
@@ -146,7 +146,7 @@ class Workshop:
     def pieces(self, account: str, job_id: str) -> list[Piece]:
         """What became of each picture of a tool's job, in the order they were handed in. Raises Refused, NotFound."""
         job = self._jobs.status(account, job_id)
-        if isinstance(job.request, ImageRequest) or job.request.kind not in KINDS:
+        if not isinstance(job.request, ToolRequest):
             raise Refused("This job has no pictures that were handed in.", field="id")
         ids = job.request.uploads
         with self._database.read() as tx:
@@ -189,5 +189,5 @@ def _request(kind: str, fields: Mapping[str, object]) -> ToolRequest:
     if kind not in KINDS:
         raise Refused(f"There is no tool {shown(kind)}.", field="tool", allowed=", ".join(KINDS))
     request = request_from_json(kind, dict(fields))
-    assert not isinstance(request, ImageRequest)
+    assert isinstance(request, ToolRequest)
     return request

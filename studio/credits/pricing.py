@@ -71,5 +71,6 @@ _QUOTES: Mapping[str, Callable[[Prices, Any], tuple[Charge, ...]]] = {
     "upscale": lambda prices, request: (tool(prices, "upscale", scale=request.scale, count=request.pictures),),
     "face": lambda prices, request: (tool(prices, "face", count=request.pictures),),
     "background": lambda prices, request: (tool(prices, "background", count=request.pictures),),
+    "tune": lambda prices, _request: (training(prices),),
 }
 """How each kind of request is priced: a new kind is a row here."""

@@ -17,6 +17,7 @@ RUNNERS: Mapping[str, str] = {
     "upscale": "studio.pipelines.upscale:Upscale",
     "face": "studio.pipelines.face:FaceEnhance",
     "background": "studio.pipelines.background:Background",
+    "tune": "studio.pipelines.tuning.train:Train",
 }
 """Of each kind of job the `module:factory`; a factory is called with the device and the bases and gives the runner."""
 

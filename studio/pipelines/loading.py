@@ -14,7 +14,7 @@ from diffusers.utils import logging as diffusers_logging
 from diffusers.utils.outputs import BaseOutput
 from transformers.utils import logging as transformers_logging
 
-from studio.domain import BrokenWeights, OutOfMemory
+from studio.domain import BrokenWeights, OutOfMemory, StudioError
 from studio.pipelines import attention
 from studio.pipelines.bases import Base
 from studio.pipelines.device import Device, Precision, is_out_of_memory
@@ -22,6 +22,7 @@ from studio.pipelines.families import Pipe
 from studio.pipelines.layouts import layout_folder
 
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
+FAULTS = (OSError, ValueError, KeyError, RuntimeError)  # what the libraries say of files that are not right
 UNCAST = "timestep"  # of a step's inputs the one that needs more digits than bf16 has
 
 
@@ -64,21 +65,56 @@ def loaded(device: Device, base: Base) -> Loaded:
     return device.held(key(base), _size(base, device.precision), make)
 
 
-def load(device: Device, base: Base, *, to_train: bool = False) -> DiffusionPipeline:
-    """The base's text-to-image pipeline on the device, for drawing or `to_train`. Raises what `loaded` does."""
+@dataclass(frozen=True, kw_only=True)
+class TuneFile:
+    """A tune's weights and how strongly they are added to those of the base: 1 as they were trained."""
+
+    file: Path
+    strength: float
+
+
+def tuned(device: Device, base: Base, tune: TuneFile) -> Loaded:
+    """The base with a tune in it, warm and apart from the plain one, which stays as it is. Raises what `loaded` does,
+    and BrokenWeights where the tune does not fit the base."""
+
+    def make() -> Loaded:
+        pipeline = load(device, base, tune=tune)
+        return Loaded(
+            revision=revision_of(base),
+            scheduler=dict(pipeline.scheduler.config),
+            pipelines={base.family.text.name: pipeline},
+        )
+
+    return device.held(tuned_key(base, tune), _size(base, device.precision), make)
+
+
+def tuned_key(base: Base, tune: TuneFile) -> str:
+    """What a base with a tune in it is kept warm under."""
+    return f"tune:{tune.file.stem}:{tune.strength:g}:{key(base)}"
+
+
+def load(device: Device, base: Base, *, tune: TuneFile | None = None, to_train: bool = False) -> DiffusionPipeline:
+    """The base's text-to-image pipeline on the device, for drawing, with a tune in it or not, or `to_train`.
+
+    Raises what `tuned` does.
+    """
     # 1. From disk. The libraries' own bars would be drawn over the studio's.
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
     made_by = _class(base.family.text.name)
     try:
         pipeline = _single_file(made_by, base, device) if base.single else _folder(made_by, base, device)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        if is_out_of_memory(error):
-            raise _does_not_fit(device, base) from error
-        first = str(error).strip().partition("\n")[0][:200]
-        raise BrokenWeights(f"The base {base.id} cannot be loaded from {base.path}: {first}", field="base") from error
+    except FAULTS as error:
+        raise _told(error, device, base, f"The base {base.id} cannot be loaded from {base.path}", "base") from error
 
-    # 2. Where the steps run in another precision than the latents, numbers are turned at the network's door.
+    # 2. A tune is added into the weights, so that drawing with it costs nothing more.
+    if tune is not None:
+        try:
+            _fuse(pipeline, tune)
+        except FAULTS as error:
+            raise _told(error, device, base, f"The tune cannot be drawn with on {base.id}", "tune") from error
+
+    # 3. Where the steps run in another precision than the latents, numbers are turned at the network's door.
     denoiser = getattr(pipeline, base.family.denoiser)
     if device.precision.networks != device.precision.latents:
         _bridge(denoiser, device.precision)
@@ -88,11 +124,11 @@ def load(device: Device, base: Base, *, to_train: bool = False) -> DiffusionPipe
         device.steady(denoiser)
         attention.use(pipeline, denoiser, device.settings.attention)
 
-    # 3. Decoding picture by picture: less memory, and a picture's pixels do not hang on how many there are.
+    # 4. Decoding picture by picture: less memory, and a picture's pixels do not hang on how many there are.
     pipeline.vae.enable_slicing()
     pipeline.set_progress_bar_config(disable=True)
 
-    # 4. Onto the device; what is larger than it visits it part by part.
+    # 5. Onto the device; what is larger than it visits it part by part.
     try:
         if device.torch.type == "cuda" and not to_train and _size(base, device.precision) > device.budget:
             pipeline.enable_model_cpu_offload(device=device.torch)
@@ -103,6 +139,19 @@ def load(device: Device, base: Base, *, to_train: bool = False) -> DiffusionPipe
             raise _does_not_fit(device, base) from error
         raise
     return pipeline
+
+
+def _fuse(pipeline: Any, tune: TuneFile) -> None:
+    pipeline.load_lora_weights(tune.file.parent, weight_name=tune.file.name, local_files_only=True)
+    pipeline.fuse_lora(lora_scale=tune.strength)
+    pipeline.unload_lora_weights()
+
+
+def _told(error: Exception, device: Device, base: Base, what: str, field: str) -> StudioError:
+    if is_out_of_memory(error):
+        return _does_not_fit(device, base)
+    first = str(error).strip().partition("\n")[0][:200]
+    return BrokenWeights(f"{what}: {first}", field=field)
 
 
 def _class(name: str) -> type[DiffusionPipeline]:

@@ -21,7 +21,6 @@ from studio.domain import (
     IsCancelled,
     OutOfMemory,
     Progress,
-    Refused,
     Report,
     Task,
 )
@@ -29,7 +28,7 @@ from studio.pipelines import conditioning, schedulers
 from studio.pipelines.bases import Base, Bases
 from studio.pipelines.device import Device, is_out_of_memory
 from studio.pipelines.families import SCHEDULERS, Pipe
-from studio.pipelines.loading import key, loaded
+from studio.pipelines.loading import TuneFile, key, loaded, tuned, tuned_key
 from studio.pipelines.preview import Previews
 from studio.pipelines.recipe import save_png
 from studio.pipelines.shapes import Shape, drawn_shape, fitted
@@ -76,10 +75,11 @@ class Text2Image:
 
         # 1. What is drawn, and with what.
         plan = self._plan(request)
-        warm = self.device.is_warm(key(plan.base))
+        tune = None if task.tune is None else TuneFile(file=task.tune, strength=request.tune_strength)
+        warm = self.device.is_warm(key(plan.base) if tune is None else tuned_key(plan.base, tune))
         total = len(waiting) * plan.steps
         report(Progress(step=0, steps=total, message="Drawing." if warm else f"Loading {plan.base.id}."))
-        base = loaded(self.device, plan.base)
+        base = loaded(self.device, plan.base) if tune is None else tuned(self.device, plan.base, tune)
         pipeline: Any = base.pipeline(plan.pipe)
         pipeline.scheduler = schedulers.make(plan.scheduler, plan.base.family, base.scheduler)
 
@@ -122,8 +122,6 @@ class Text2Image:
     def _plan(self, request: ImageRequest) -> Plan:
         base = self.bases.check(request)
         family = base.family
-        if request.tune:
-            raise Refused("Pictures of a tune are made as avatars.", field="tune", allowed="no tune")
         warnings: list[str] = []
         prompt, negative = request.prompt, request.negative
         if request.style:
@@ -302,6 +300,7 @@ def _recipe(plan: Plan, index: int, device: Device, size: tuple[int, int], revis
         "strength": plan.strength,
         "inpainting": request.mask is not None,
         "super_resolution": request.super_resolution,
+        "tune": None if request.tune is None else {"id": request.tune, "strength": request.tune_strength},
         "device": device.torch.type,
         "precision": str(device.precision),
         "attention": device.settings.attention,

@@ -66,6 +66,10 @@ class DataFolder:
         return self.root / "pictures"
 
     @property
+    def tunes(self) -> Path:
+        return self.root / "tunes"
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"
 

@@ -353,6 +353,51 @@ def m009_gallery_indexes(db: sqlite3.Connection) -> None:
         db.execute(f"CREATE INDEX {name} ON picture ({columns}, deleted_at) WHERE deleted_at IS NULL")
 
 
+def m010_tunes(db: sqlite3.Connection) -> None:
+    """Trained likenesses, and the consent without which none is.
+
+    `avatars` are the styles of a tune's first pictures that were not asked for yet, which is tried once after the
+    training; `file` is there once the training has succeeded, and as long as the model is kept.
+    """
+    db.execute(
+        """
+        CREATE TABLE tune (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            job TEXT NOT NULL UNIQUE REFERENCES job (id),
+            account TEXT NOT NULL REFERENCES account,
+            name TEXT NOT NULL,
+            class_name TEXT NOT NULL,
+            base TEXT NOT NULL,
+            policy TEXT NOT NULL CHECK (policy IN ('keep-avatars', 'delete-all')),
+            avatars TEXT NOT NULL CHECK (json_valid(avatars)),
+            avatars_tried INTEGER NOT NULL DEFAULT 0 CHECK (avatars_tried IN (0, 1)),
+            file TEXT UNIQUE,
+            recipe TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(recipe)),
+            losses TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(losses)),
+            created_at INTEGER NOT NULL,
+            trained_at INTEGER,
+            expires_at INTEGER,
+            deleted_at INTEGER,
+            CHECK (file IS NULL OR (trained_at IS NOT NULL AND expires_at IS NOT NULL))
+        ) STRICT
+        """
+    )
+    db.execute("CREATE INDEX tune_newest ON tune (account, seq) WHERE deleted_at IS NULL")
+    db.execute("CREATE INDEX tune_avatars_due ON tune (id) WHERE avatars_tried = 0 AND file IS NOT NULL")
+    db.execute(
+        """
+        CREATE TABLE consent (
+            job TEXT PRIMARY KEY REFERENCES job (id),
+            account TEXT NOT NULL REFERENCES account,
+            version TEXT NOT NULL,
+            statement TEXT NOT NULL CHECK (statement <> ''),
+            given_at INTEGER NOT NULL
+        ) STRICT
+        """
+    )
+
+
 SET = "likeness"
 STEPS = (
     m001_accounts,
@@ -364,4 +409,5 @@ STEPS = (
     m007_gallery,
     m008_upload_names,
     m009_gallery_indexes,
+    m010_tunes,
 )

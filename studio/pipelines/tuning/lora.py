@@ -46,7 +46,6 @@ def save(pipeline: Any, parts: Mapping[str, nn.Module], folder: Path) -> Path:
         tensors = get_peft_model_state_dict(network, adapter_name=ADAPTER)
         layers[f"{name}_lora_layers"] = {key: tensor.float().contiguous() for key, tensor in tensors.items()}
         layers[f"{name}_lora_adapter_metadata"] = network.peft_config[ADAPTER].to_dict()  # type: ignore[union-attr]
-    folder.mkdir(exist_ok=True)
     type(pipeline).save_lora_weights(folder, weight_name=FILE, safe_serialization=True, **layers)
     return folder / FILE
 

@@ -118,7 +118,7 @@ class Train:
         # 6. The averaged weights, written and proven.
         report(Progress(step=plan.steps, steps=plan.steps, message="Checking the tune."))
         with masters.averaged():
-            file = recipe.save(task.folder / "tune")
+            file = recipe.save(task.folder)
         lora.verify(file)
         yield Trained(index=0, file=file, losses=tuple(losses), recipe=_recipe(plan, self.device))
 
@@ -331,6 +331,8 @@ def _recipe(plan: Plan, device: Device) -> Mapping[str, object]:
         "class": plan.request.class_name,
         "subject": subject_of(plan.request.class_name),
         "prompt": plan.prompt,
+        "native": plan.base.family.native,
+        "draws_in": plan.base.family.steps,
         "base": {
             "id": plan.base.id,
             "family": plan.base.family.id,

@@ -1,0 +1,161 @@
+"""What may be asked of tunes: train one, look at it, make more avatars of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from studio.credits import pricing
+from studio.domain import (
+    Charge,
+    Clock,
+    ImageRequest,
+    Job,
+    Refused,
+    StudioError,
+    Tune,
+    TuneRequest,
+)
+from studio.jobs import Jobs
+from studio.pipelines.bases import Bases
+from studio.rules import text
+from studio.storage import tunes
+from studio.storage.database import Database
+from studio.storage.folder import DataFolder
+
+if TYPE_CHECKING:  # the module brings OpenCV, which most commands do not need
+    from studio.workshop import Workshop
+
+STATEMENT = (
+    "I have the right to use these photos, and everybody recognisable on them has agreed that a model of "
+    "their likeness is trained."
+)
+"""What consent is given to, in the wording that `studio.tunes.CONSENT` names."""
+MOST_STATEMENT = 2_000
+
+
+class Tuning:
+    """The tunes of one studio. Safe to share between threads; what is another account's does not exist: NotFound."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        folder: DataFolder,
+        bases: Bases,
+        jobs: Jobs,
+        workshop: "Workshop",
+        wake: Callable[[], None],
+        prices: Callable[[], pricing.Prices],
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._folder = folder
+        self._bases = bases
+        self._jobs = jobs
+        self._workshop = workshop
+        self._wake = wake
+        self._prices = prices
+        self._clock = clock
+
+    # --- training ---
+
+    def quote(self, styles: int) -> tuple[Charge, ...]:
+        """What training a tune costs, and then its first avatars in so many styles. Raises Refused."""
+        first = (pricing.avatars(self._prices(), styles * 8),) if styles else ()
+        return (pricing.training(self._prices()), *first)
+
+    def train(
+        self,
+        account: str,
+        fields: Mapping[str, object],
+        files: Sequence[Path] = (),
+        *,
+        statement: str = STATEMENT,
+        job_id: str | None = None,
+    ) -> Job:
+        """Takes photos in and queues the training of a tune on them; holds its price, and not that of the avatars.
+
+        `fields` are those of `TuneRequest`; `files` are photos whose ids are put into `photos`. Without styles the
+        eight of the base's family are taken. `statement` is the text that was agreed to. The same `job_id` with the
+        same request is the same job. Raises Refused, WeightsMissing, NotEnoughCredits, Conflict, NotFound,
+        StorageFailed; photos that were taken in are dropped again.
+        """
+        agreed = text("statement", statement, most=MOST_STATEMENT)
+        # 1. The photos, under ids.
+        taken: list[str] = []
+        try:
+            for file in files:
+                taken.append(self._workshop.take_in(account, file, field="photos").upload)
+            # 2. Everything that can be wrong.
+            given = dict(fields)
+            if files:
+                given["photos"] = taken
+            request = self.check(given)
+            # 3. The job, its hold, the tune's row and the consent, in one transaction.
+            job = self._jobs.submit(
+                account,
+                request,
+                job_id=job_id,
+                also=lambda tx, job: tunes.begin(tx, job, statement=agreed, now=self._clock()),
+            )
+        except StudioError:
+            self._workshop.drop(account, taken)
+            raise
+        self._wake()
+        return job
+
+    def check(self, fields: Mapping[str, object]) -> TuneRequest:
+        """The request of these fields if it can be trained here. Raises Refused and WeightsMissing. Writes nothing."""
+        given = dict(fields)
+        asked = TuneRequest.from_json(given)
+        base = self._bases.check_tune(asked)
+        if "styles" not in given:
+            given["styles"] = list(base.family.eights[asked.class_name])
+        return TuneRequest.from_json(given)
+
+    # --- what there is ---
+
+    def all(self, account: str, *, limit: int = 50, before: str | None = None) -> list[Tune]:
+        """A page of tunes, newest first; the next page is what comes `before` the last one's id. Raises NotFound."""
+        with self._database.read() as tx:
+            return tunes.newest(tx, account, limit=limit, before=before)
+
+    def get(self, account: str, tune_id: str) -> Tune:
+        """The tune. Raises NotFound."""
+        with self._database.read() as tx:
+            return tunes.get(tx, account, tune_id)
+
+    # --- avatars ---
+
+    def avatars(self, account: str, tune_id: str, fields: Mapping[str, object], *, job_id: str | None = None) -> Job:
+        """Queues avatars of a tune and holds their price. `fields` are those of `ImageRequest` but for base and tune.
+
+        Without a prompt it is the sitter himself; in a prompt `{subject}` stands for him, and is put before one that
+        does not have it. Raises Refused, WeightsMissing, NotEnoughCredits, Conflict, NotFound.
+        """
+        tune = self.get(account, tune_id)
+        if tune.state != "ready":
+            raise Refused(f"{tune.name} has no model: it is {tune.state}.", field="tune", allowed="a ready tune")
+        native = tune.recipe["native"]
+        usual = {"width": native, "height": native, "steps": tune.recipe["draws_in"]}
+        given = usual | dict(fields) | {"base": tune.base, "tune": tune.id}
+        given["prompt"] = _with_subject(given.get("prompt"), str(tune.recipe["subject"]))
+        request = ImageRequest.from_json(given)
+        self._bases.check(request)
+        job = self._jobs.submit(account, request, job_id=job_id)
+        self._wake()
+        return job
+
+    def first_avatars(self, account: str, tune_id: str) -> list[Job]:
+        """Queues what is left of a tune's first avatars. Raises NotEnoughCredits, Conflict, NotFound."""
+        queued = self._jobs.ask_for_avatars(self.get(account, tune_id))
+        self._wake()
+        return queued
+
+
+def _with_subject(prompt: object, subject: str) -> object:
+    if prompt is None or prompt == "":
+        return subject
+    if not isinstance(prompt, str):
+        return prompt  # the request refuses it by its name
+    return prompt.replace("{subject}", subject) if "{subject}" in prompt else f"{subject}, {prompt}"

@@ -1,0 +1,262 @@
+"""Tunes from the request to their first avatars: what is held, kept, recorded, and asked for once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from studio.domain import (
+    OWNER,
+    Conflict,
+    Drawn,
+    ImageRequest,
+    IsCancelled,
+    Job,
+    NotEnoughCredits,
+    NotFound,
+    Refused,
+    Report,
+    StudioError,
+    Task,
+    Trained,
+    TuneRequest,
+)
+from studio.rules import new_id
+from studio.service import Studio
+from studio.settings import Settings
+from studio.tunes import CONSENT
+
+CLIENT = "client"
+
+
+class Trainer:
+    """Trains nothing, but says it did; or fails."""
+
+    def __init__(self) -> None:
+        self.error: StudioError | None = None
+        self.tasks: list[Task] = []
+
+    def __call__(self, task: Task, report: Report, is_cancelled: IsCancelled) -> Iterator[Trained]:
+        self.tasks.append(task)
+        if self.error:
+            raise self.error
+        file = task.folder / "lora.safetensors"
+        file.write_bytes(task.job_id.encode())
+        recipe = {"subject": "sks person", "native": 128, "draws_in": 25, "base": {"id": "starter"}}
+        yield Trained(index=0, file=file, losses=tuple(1 / (step + 1) for step in range(500)), recipe=recipe)
+
+
+class Painter:
+    """Paints a grey square for each picture, and notes which tune it was given."""
+
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+
+    def __call__(self, task: Task, report: Report, is_cancelled: IsCancelled) -> Iterator[Drawn]:
+        self.tasks.append(task)
+        request = task.request
+        assert isinstance(request, ImageRequest)
+        for index in range(request.count):
+            file = task.folder / f"{index}.png"
+            Image.new("L", (8, 8), 99).save(file)
+            yield Drawn(index=index, file=file, width=8, height=8, seed=request.seeds[index], recipe={})
+
+
+class Atelier:
+    """A studio with both, and the owner's client."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.trainer, self.painter = Trainer(), Painter()
+        settings = Settings.read({"STUDIO_DATA": str(folder / "data")})
+        self.studio = Studio.open(settings, {}, runners={"tune": self.trainer, "image": self.painter})
+        self.studio.open_account(CLIENT)
+
+    def photos(self, count: int = 4) -> list[Path]:
+        files = [self.folder / f"photo-{number}.png" for number in range(count)]
+        for number, file in enumerate(files):
+            if not file.exists():
+                Image.effect_noise((32, 32), 10 + number).convert("RGB").save(file)
+        return files
+
+    def train(self, account: str = OWNER, **fields: Any) -> Job:
+        """A training seen through to its end, and whatever is queued after it."""
+        asked = {"name": "Ada", "class_name": "woman", "consent": CONSENT} | fields
+        job = self.studio.tuning.train(account, asked, self.photos())
+        return self.studio.wait(account, job.id)
+
+    def run_all(self) -> None:
+        for account in (OWNER, CLIENT):
+            for job in self.studio.active_jobs(account):
+                self.studio.wait(account, job.id)
+
+    def posted(self, account: str) -> tuple[int, int]:
+        """Tune and tune-image credits that are there, with what is held."""
+        balances = self.studio.counter.balances(account)
+        return balances["tune"].posted, balances["tune_image"].posted
+
+
+@pytest.fixture
+def atelier(tmp_path: Path) -> Iterator[Atelier]:
+    made = Atelier(tmp_path)
+    yield made
+    made.studio.close()
+
+
+def test_a_tune_is_trained_kept_and_followed_by_sixty_four_avatars(atelier: Atelier) -> None:
+    job = atelier.train()
+    (tune,) = atelier.studio.tuning.all(OWNER)
+    assert (job.state, tune.state, tune.name, tune.job) == ("done", "ready", "Ada", job.id)
+    assert (atelier.folder / "data" / "tunes" / f"{tune.id}.safetensors").read_text() == job.id
+    assert len(tune.losses) == 200 and tune.losses[0] > tune.losses[-1]
+    assert tune.expires_at == (tune.trained_at or 0) + 30 * 86_400
+    atelier.run_all()
+    tasks = atelier.painter.tasks
+    assert len(tasks) == 8 and {task.request.pictures for task in tasks} == {8}
+    assert len({task.request.style for task in tasks}) == 8
+    assert all(task.tune and task.tune.read_text() == job.id for task in tasks)
+    assert atelier.studio.tuning.get(OWNER, tune.id).styles_left == ()
+
+
+def test_the_eight_styles_are_those_that_were_chosen(atelier: Atelier) -> None:
+    atelier.train(styles=["toon", "comic"])
+    atelier.run_all()
+    assert [task.request.style for task in atelier.painter.tasks] == ["toon", "comic"]
+
+
+def test_no_style_means_no_avatars(atelier: Atelier) -> None:
+    atelier.train(styles=[])
+    atelier.run_all()
+    assert atelier.painter.tasks == []
+
+
+def test_a_tune_costs_a_tune_credit_and_every_avatar_one_of_its_own(atelier: Atelier) -> None:
+    atelier.studio.counter.grant(OWNER, CLIENT, "tune", 1, reason="bought")
+    atelier.studio.counter.grant(OWNER, CLIENT, "tune_image", 70, reason="bought")
+    atelier.train(CLIENT)
+    atelier.run_all()
+    assert atelier.posted(CLIENT) == (0, 6)
+
+
+def test_with_too_few_credits_the_tune_is_trained_and_the_rest_waits_to_be_asked_for(atelier: Atelier) -> None:
+    atelier.studio.counter.grant(OWNER, CLIENT, "tune", 1, reason="bought")
+    atelier.studio.counter.grant(OWNER, CLIENT, "tune_image", 20, reason="bought")
+    atelier.train(CLIENT)
+    atelier.run_all()
+    (tune,) = atelier.studio.tuning.all(CLIENT)
+    assert (tune.state, len(tune.styles_left)) == ("ready", 6)
+    assert atelier.posted(CLIENT) == (0, 4)
+    with pytest.raises(NotEnoughCredits):
+        atelier.studio.tuning.first_avatars(CLIENT, tune.id)
+    atelier.studio.counter.grant(OWNER, CLIENT, "tune_image", 60, reason="bought")
+    assert len(atelier.studio.tuning.first_avatars(CLIENT, tune.id)) == 6
+    atelier.run_all()
+    assert atelier.posted(CLIENT) == (0, 16)
+
+
+def test_without_a_tune_credit_nothing_begins_and_nothing_is_kept(atelier: Atelier) -> None:
+    with pytest.raises(NotEnoughCredits):
+        atelier.train(CLIENT)
+    assert atelier.studio.tuning.all(CLIENT) == []
+    assert list((atelier.folder / "data" / "uploads").iterdir()) == []
+
+
+def test_a_training_that_fails_gives_the_credit_back_and_makes_no_avatars(atelier: Atelier) -> None:
+    atelier.studio.counter.grant(OWNER, CLIENT, "tune", 1, reason="bought")
+    atelier.trainer.error = StudioError("The loss of step 3 is no number.")
+    job = atelier.train(CLIENT)
+    (tune,) = atelier.studio.tuning.all(CLIENT)
+    assert (job.state, tune.state) == ("failed", "failed")
+    assert atelier.posted(CLIENT) == (1, 0) and atelier.painter.tasks == []
+    with pytest.raises(Refused, match="has no model"):
+        atelier.studio.tuning.avatars(CLIENT, tune.id, {})
+
+
+def test_a_double_click_is_one_tune(atelier: Atelier) -> None:
+    asked, job_id = {"name": "Ada", "class_name": "woman", "consent": CONSENT, "seed": 1}, new_id()
+    jobs = [atelier.studio.tuning.train(OWNER, asked, atelier.photos(), job_id=job_id) for _ in range(3)]
+    assert {job.id for job in jobs} == {job_id} and len(atelier.studio.tuning.all(OWNER)) == 1
+    with pytest.raises(Conflict):
+        atelier.studio.tuning.train(OWNER, asked | {"name": "Bob"}, atelier.photos(), job_id=job_id)
+
+
+def test_consent_is_recorded_with_its_words_and_nothing_is_trained_without(atelier: Atelier) -> None:
+    job = atelier.train(styles=[])
+    with atelier.studio._database.read() as tx:  # the record has no door: nobody changes it
+        row = tx.execute("SELECT * FROM consent").fetchone()
+    assert (row["job"], row["account"], row["version"]) == (job.id, OWNER, CONSENT)
+    assert "agreed" in row["statement"] and row["given_at"] > 0
+    for missing in ({"consent": ""}, {"consent": "no"}):
+        with pytest.raises(Refused) as refused:
+            atelier.train(**missing)
+        assert refused.value.field == "consent"
+    with pytest.raises(Refused, match="statement"):
+        atelier.studio.tuning.train(OWNER, {"name": "A"}, atelier.photos(), statement=" ")
+
+
+def test_avatars_are_asked_for_with_the_sitter_in_their_prompt(atelier: Atelier) -> None:
+    atelier.train(styles=[])
+    (tune,) = atelier.studio.tuning.all(OWNER)
+    prompts = {
+        None: "sks person",
+        "in the snow": "sks person, in the snow",
+        "a statue of {subject} in a park": "a statue of sks person in a park",
+    }
+    for asked, made in prompts.items():
+        job = atelier.studio.tuning.avatars(OWNER, tune.id, {} if asked is None else {"prompt": asked})
+        assert isinstance(job.request, ImageRequest) and job.request.prompt == made
+        assert (job.request.tune, job.request.width, job.request.steps) == (tune.id, 128, 25)
+        assert [(charge.kind, charge.amount) for charge in job.charges] == [("tune_image", 1)]
+
+
+def test_what_is_another_accounts_does_not_exist(atelier: Atelier) -> None:
+    atelier.train(styles=[])
+    (tune,) = atelier.studio.tuning.all(OWNER)
+    assert atelier.studio.tuning.all(CLIENT) == []
+    for ask in (
+        lambda: atelier.studio.tuning.get(CLIENT, tune.id),
+        lambda: atelier.studio.tuning.avatars(CLIENT, tune.id, {}),
+        lambda: atelier.studio.tuning.first_avatars(CLIENT, tune.id),
+    ):
+        with pytest.raises(NotFound):
+            ask()
+
+
+def test_a_picture_of_a_tune_cannot_be_had_by_the_playground(atelier: Atelier) -> None:
+    atelier.train(styles=[])
+    (tune,) = atelier.studio.tuning.all(OWNER)
+    with pytest.raises(Refused) as refused:
+        atelier.studio.generate(OWNER, {"prompt": "x", "tune": tune.id})
+    assert refused.value.field == "tune"
+
+
+def test_first_avatars_that_a_crash_kept_from_being_asked_for_are_asked_for_at_the_next_start(
+    atelier: Atelier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = atelier.studio._jobs
+
+    def crash() -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs, "ask_for_first_avatars", crash)
+        asked = {"name": "Ada", "class_name": "woman", "consent": CONSENT}
+        atelier.studio.tuning.train(OWNER, asked, atelier.photos())
+        with pytest.raises(SystemExit):
+            jobs.run_next()
+    assert atelier.studio.active_jobs(OWNER) == []
+    jobs.recover()
+    jobs.recover()
+    assert len(atelier.studio.active_jobs(OWNER)) == 8
+
+
+def test_a_family_that_only_draws_is_not_trained(atelier: Atelier) -> None:
+    request = TuneRequest.from_json(
+        {"name": "A", "class_name": "dog", "photos": list("abcd"), "consent": CONSENT, "base": "starter"}
+    )
+    assert atelier.studio.models.bases.check_tune(request).family.training is not None
+    with pytest.raises(StudioError) as refused:
+        atelier.train(base="flux2-klein-4b")
+    assert refused.value.field == "base"
