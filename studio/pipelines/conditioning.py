@@ -26,8 +26,9 @@ def clip(pipeline: Any, prompt: str, negative: str, *, guided: bool, dtype: torc
     limit = int(pipeline.text_encoder.config.max_position_embeddings)
     prompt, warnings = cut(pipeline.tokenizer, prompt, limit, "prompt")
     negative, more = cut(pipeline.tokenizer, negative, limit, "negative")
+    device = pipeline._execution_device  # diffusers looks through every layer for it
     embeds = [
-        pipeline.encode_prompt(words, pipeline._execution_device, 1, False)[0].to(dtype)
+        pipeline.encode_prompt(words, device, 1, False)[0].to(dtype)
         for words in ([prompt, negative] if guided else [prompt])
     ]
     names = ("prompt_embeds", "negative_prompt_embeds")
@@ -39,10 +40,11 @@ def clip_pair(pipeline: Any, prompt: str, negative: str, *, guided: bool, dtype:
     limit = int(pipeline.text_encoder_2.config.max_position_embeddings)
     prompt, warnings = cut(pipeline.tokenizer_2, prompt, limit, "prompt")
     negative, more = cut(pipeline.tokenizer_2, negative, limit, "negative")
+    device = pipeline._execution_device  # diffusers looks through every layer for it
     arguments: dict[str, Any] = {}
     for words, kind in [(prompt, ""), (negative, "negative_")] if guided else [(prompt, "")]:
         embeds, _, pooled, _ = pipeline.encode_prompt(
-            words, device=pipeline._execution_device, num_images_per_prompt=1, do_classifier_free_guidance=False
+            words, device=device, num_images_per_prompt=1, do_classifier_free_guidance=False
         )
         arguments[f"{kind}prompt_embeds"] = embeds.to(dtype)
         arguments[f"{kind}pooled_prompt_embeds"] = pooled.to(dtype)
