@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +27,8 @@ from studio.gallery import Gallery
 from studio.jobs import Jobs
 from studio.jobs import Runners as AnyRunners
 from studio.models import BaseInfo, Models
+from studio.photo_report import CropMode, Nature, PhotoReport
+from studio.photos import Photos
 from studio.pipelines import Runners
 from studio.rules import name
 from studio.settings import Settings
@@ -82,6 +84,7 @@ class Studio:
         self._worker = Worker(self._jobs, tidy=self._tidy)
         self.counter = Counter(database=database, prices=prices, clock=clock)
         self.gallery = Gallery(database=database, folder=folder, bases=models.bases, clock=clock)
+        self._photos = Photos(database=database, folder=folder, bases=models.bases)
         self.workshop = Workshop(
             database=database,
             folder=folder,
@@ -188,6 +191,24 @@ class Studio:
     def quote(self, fields: Mapping[str, object]) -> tuple[Charge, ...]:
         """What pictures of these fields (of `ImageRequest`; texts do not matter) would cost. Raises Refused."""
         return quoting.of_pictures(self._prices(), fields)
+
+    # --- photos ---
+
+    def check_photos(
+        self,
+        account: str,
+        photos: Sequence[Path | str],
+        *,
+        class_name: str = "person",
+        nature: Nature = "auto",
+        crop: CropMode = "face",
+        seen: Callable[[int, int], None] = lambda done, of: None,
+    ) -> PhotoReport:
+        """The verdicts on photos for a tune: files, or ids of the account's uploads. Costs nothing; takes seconds.
+
+        `seen` is told how far it is. Raises Refused, NotFound, WeightsMissing and BrokenWeights.
+        """
+        return self._photos.check(account, photos, class_name=class_name, nature=nature, crop=crop, seen=seen)
 
     # --- making ---
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from studio.domain import CREDIT_KINDS, OWNER, Refused
+from studio.photo_report import CROP_MODES, NATURES
 from studio.rules import MOST_COUNT, MOST_SEED, MOST_STEPS, SIDE_LEAST, SIDE_MOST, SIDE_STEP
 from studio.tools import (
     BACKGROUND_MODELS,
@@ -15,6 +16,7 @@ from studio.tools import (
     FaceRequest,
     UpscaleRequest,
 )
+from studio.tunes import CLASSES, LEAST_PHOTOS, MOST_PHOTOS, POLICIES
 
 ABOUT = "Likeness: a studio for AI avatars on one's own machine."
 
@@ -94,6 +96,17 @@ def parser() -> Parser:
     )
     listed.add_argument("--search", default="", metavar="WORDS", help="only those with these words")
     listed.set_defaults(run="styles:list_styles")
+
+    tune = _verbs(commands.add_parser("tune", help="tunes: photos of a person, pet or object that were learned"))
+    _photo_check(tune.add_parser("check", help="what is wrong with photos; nothing is spent", parents=[whose]))
+    _tune_train(tune.add_parser("train", help="learn a likeness from photos, then make its avatars", parents=[whose]))
+    listed = tune.add_parser("list", parents=[whose])
+    listed.add_argument("--limit", type=whole_of, default=50, help="at most so many, newest first (50)")
+    listed.set_defaults(run="tunes:list_tunes")
+    shown = tune.add_parser("show", parents=[whose])
+    shown.add_argument("id", metavar="ID")
+    shown.set_defaults(run="tunes:show")
+    _avatars(commands.add_parser("avatars", help="make pictures of a tune", parents=[whose]))
 
     _credits(_verbs(commands.add_parser("credits", help="balances and the account book")), whose, common)
 
@@ -196,6 +209,58 @@ def _background(command: Parser) -> None:
     command.add_argument("--matting", action="store_true", help="finer edges of hair and fur; takes longer")
     command.add_argument("--mask", action="store_true", help="put what was cut out beside each picture, as a grey one")
     _out_and_id(command)
+
+
+def _photo_check(command: Parser) -> None:
+    command.set_defaults(run="photos:check")
+    command.add_argument("folder", metavar="PHOTOS_DIR", help=f"a folder with {LEAST_PHOTOS} to {MOST_PHOTOS} photos")
+    photo_choices(command)
+
+
+def _tune_train(command: Parser) -> None:
+    command.set_defaults(run="tunes:train")
+    command.add_argument(
+        "photos_dir", metavar="PHOTOS_DIR", help=f"a folder with {LEAST_PHOTOS} to {MOST_PHOTOS} photos"
+    )
+    command.add_argument("--name", required=True, help="how the tune is called")
+    command.add_argument("--consent", action="store_true", help="that everybody on the photos has agreed to this")
+    photo_choices(command)
+    command.add_argument("--leave-out-bad", action="store_true", help="train on the good photos alone")
+    command.add_argument("--base", help="what it is trained on; one of: models list (starter)")
+    command.add_argument("--steps", type=whole_of, help="of the training; else as the base likes it")
+    command.add_argument("--rank", type=whole_of, help="of the LoRA, 1 to 128; else as the base likes it")
+    command.add_argument("--seed", type=whole_of, help=f"0 to {MOST_SEED}; else drawn")
+    command.add_argument("--caption", help="what all photos share and is not the person: 'flat cartoon style'")
+    command.add_argument("--policy", help=f"what goes with the model: {', '.join(POLICIES)} ({POLICIES[0]})")
+    command.add_argument("--styles", metavar="A,B,...", help="of the first avatars, at most eight; '' for none")
+    command.add_argument("--no-avatars", action="store_true", help="do not wait for the first avatars")
+    command.add_argument("--id", metavar="UUID", help="the job's id: the same id again is the same job")
+
+
+def _avatars(command: Parser) -> None:
+    command.set_defaults(run="making:avatars")
+    command.add_argument("tune", metavar="TUNE_ID", help="one of: tune list")
+    command.add_argument("--style", help="one of: styles list")
+    command.add_argument("--prompt", help="what he does and where; {subject} stands for him")
+    command.add_argument("--negative", help="what should not be seen")
+    command.add_argument("--size", help="WIDTHxHEIGHT; else as the base likes it")
+    command.add_argument("--steps", type=whole_of, help=f"1 to {MOST_STEPS}; else as the base likes it")
+    command.add_argument("--count", type=whole_of, default=8, help=f"1 to {MOST_COUNT} pictures (8)")
+    command.add_argument("--super-resolution", action="store_true", help="doubles the sides of each picture")
+    command.add_argument("--guidance", type=number_of, help="0 to 30; else as the base likes it")
+    command.add_argument("--scheduler", help="one the base takes; else its first")
+    command.add_argument("--seed", type=whole_of, help=f"0 to {MOST_SEED}; else drawn")
+    command.add_argument("--strength", type=number_of, default=1.0, help="0 to 2: how much of the tune (1)")
+    _out_and_id(command)
+
+
+def photo_choices(command: Parser) -> None:
+    """What says how photos are to be looked at; the values are checked where they are used."""
+    command.add_argument("--class", dest="class_name", default="person", metavar="CLASS", help=", ".join(CLASSES))
+    command.add_argument("--photos", default="auto", metavar="|".join(NATURES), help="whether they are drawn (auto)")
+    command.add_argument(
+        "--crop", default="face", metavar="|".join(CROP_MODES), help="which part is learned: a square about it (face)"
+    )
 
 
 def _credits(verbs: "argparse._SubParsersAction[Parser]", whose: Parser, common: Parser) -> None:

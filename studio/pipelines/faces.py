@@ -4,15 +4,15 @@ Distances between embeddings, measured on photos: the same person 0.24 to 0.45, 
 https://dlib.net/face_recognition.py.html; the detector is Dalal and Triggs' (2005) as dlib trained it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import dlib
 import numpy as np
 
 from studio.pipelines.bases import Bases
-from studio.pipelines.device import Device
 from studio.pipelines.weights import find
 
 LEAST_SCORE = 0.1  # of a detection: below lie knees and helmets
@@ -23,7 +23,14 @@ AROUND = 1.0  # how much of a face's width is kept on either side when its embed
 
 models: Any = dlib  # a compiled module without types
 
+T = TypeVar("T")
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Keeper(Protocol):
+    """What keeps models warm, as `Device` does; named so, since telling faces apart needs no torch."""
+
+    def held(self, key: str, size: int, make: Callable[[], T]) -> T: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +43,19 @@ class Box:
     height: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """A face's 128 numbers, and in how many pixels from the picture's left its eyes' outer corners are."""
+
+    numbers: Array
+    left_eye: int
+    right_eye: int
+
+
 class Faces:
     """dlib's three models, warm on first use. Looks at (height, width, 3) uint8 RGB. Needs its weights to be here."""
 
-    def __init__(self, device: Device, bases: Bases) -> None:
+    def __init__(self, device: Keeper, bases: Bases) -> None:
         self.device = device
         self.bases = bases
 
@@ -51,24 +67,40 @@ class Faces:
         for scale in (min(1.0, (1_500_000 / pixels) ** 0.5), 1.0, 2.0, DETECTOR_SIDE / LEAST_SIDE):
             if scale > 1 and pixels * scale**2 > MOST_LOOKED_AT:
                 break
-            size = (max(round(width * scale), 1), max(round(height * scale), 1))
-            way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-            seen = rgb if scale == 1 else cv2.resize(rgb, size, interpolation=way)
-            found, scores, _ = self._detector.run(np.ascontiguousarray(seen), 0, LEAST_SCORE)
-            if found:
-                boxes = [_box(rectangle, 1 / scale) for rectangle in found]
-                return sorted(boxes, key=lambda box: -box.width * box.height)
+            if found := self.seen(rgb, scale):
+                return [box for box, _ in found]
         return []
 
-    def embedding(self, rgb: Array, box: Box) -> Array:
-        """The 128 numbers of the face in that box; near ones are of one person."""
+    def seen(self, rgb: Array, scale: float) -> list[tuple[Box, float]]:
+        """The faces that the detector sees on a copy of that scale, largest first, each with how sure it is.
+
+        It sees those of `DETECTOR_SIDE` pixels and more on the copy; the boxes are in pixels of the picture.
+        """
+        height, width = rgb.shape[:2]
+        size = (max(round(width * scale), 1), max(round(height * scale), 1))
+        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        copy = rgb if scale == 1 else cv2.resize(rgb, size, interpolation=way)
+        found, scores, _ = self._detector.run(np.ascontiguousarray(copy), 0, LEAST_SCORE)
+        boxes = [(_box(rectangle, 1 / scale), float(score)) for rectangle, score in zip(found, scores, strict=True)]
+        return sorted(boxes, key=lambda seen: -seen[0].width * seen[0].height)
+
+    def describe(self, rgb: Array, box: Box) -> "Described":
+        """What the embedding and the landmarks of the face in that box are."""
         # dlib copies what it is given: a cut about the face will do.
         side, up = round(box.width * AROUND), round(box.height * AROUND)
         left, top = max(box.left - side, 0), max(box.top - up, 0)
         cut = np.ascontiguousarray(rgb[top : box.top + box.height + up, left : box.left + box.width + side])
         x, y = box.left - left, box.top - top
         marks = self._landmarks(cut, models.rectangle(x, y, x + box.width - 1, y + box.height - 1))
-        return np.array(self._embedder.compute_face_descriptor(cut, marks))
+        return Described(
+            numbers=np.array(self._embedder.compute_face_descriptor(cut, marks)),
+            left_eye=marks.part(2).x + left,
+            right_eye=marks.part(0).x + left,
+        )
+
+    def embedding(self, rgb: Array, box: Box) -> Array:
+        """The 128 numbers of the face in that box; near ones are of one person."""
+        return self.describe(rgb, box).numbers
 
     def distance(self, one: Array, other: Array, box: Box) -> float:
         """How far apart two pictures of the face in that box are."""

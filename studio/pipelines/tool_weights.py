@@ -1,5 +1,7 @@
 """Which weights a tool's request needs, and whether they are here. Imports no torch: asked before a job is queued."""
 
+from collections.abc import Iterable
+
 from studio.domain import BackgroundRequest, FaceRequest, Request, UpscaleRequest, WeightsMissing
 from studio.pipelines.bases import Bases
 from studio.pipelines.weights import FETCH, find, present
@@ -12,9 +14,14 @@ GFPGAN = ("gfpgan", "facexlib-detection", "facexlib-parsing")
 
 def check(request: Request, bases: Bases) -> None:
     """Raises WeightsMissing, with one command that gets all that is missing; does nothing for other requests."""
+    check_ids(needed(request, bases), bases)
+
+
+def check_ids(names: Iterable[str], bases: Bases) -> None:
+    """Raises WeightsMissing as `check` does where one of these weights is not here."""
     missing: list[str] = []
     first: WeightsMissing | None = None
-    for name in needed(request, bases):
+    for name in names:
         try:
             find(bases.catalogue.weight(name), bases.folders, verify=False)
         except WeightsMissing as error:
