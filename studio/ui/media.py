@@ -1,5 +1,7 @@
 """What the page's pictures and files are served by: each by its id, one's own alone; what is another's is not there."""
 
+import base64
+import contextlib
 import io
 import zipfile
 from collections.abc import Iterator
@@ -20,6 +22,9 @@ from studio.ui.visit import MOST_IDS, Visit, visit_of
 
 LASTING = {"Cache-Control": "private, max-age=3600"}
 PASSING = {"Cache-Control": "no-store"}
+NO_PREVIEW = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABpfZFQAAAAABJRU5ErkJggg=="
+)
 COLUMNS = ("file", "prompt", "negative", "style", "base", "steps", "scheduler", "guidance", "seed", "width", "height")
 
 
@@ -118,15 +123,13 @@ def about(visit: Visit, request: Request) -> Response:
 
 
 def preview(visit: Visit, request: Request) -> Response:
-    """The newest preview of a running job."""
+    """The newest preview of a running job; one that is gone by now, since the job has ended, is a clear pixel."""
     path = visit.studio.preview(visit.account, request.path_params["id"])
-    if path is None:
-        raise NotFound("There is no preview.", field="id")
-    try:
+    content = NO_PREVIEW
+    if path is not None:
         # Read here and now: the runner may put the next one in its place while this one is sent.
-        content = path.read_bytes()
-    except OSError as error:
-        raise NotFound("There is no preview.", field="id") from error
+        with contextlib.suppress(OSError):
+            content = path.read_bytes()
     kind = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
     return Response(content, media_type=kind, headers=PASSING)
 

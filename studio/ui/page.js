@@ -296,7 +296,9 @@
     const cells = all('.pic', grid);
     const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns(grid), ArrowDown: columns(grid) };
     if (key in moves) {
-      $('.open', cells[cells.indexOf(cell) + moves[key]] || cell).focus();
+      const to = cells[cells.indexOf(cell) + moves[key]];
+      const on = !to && grid === shelf() && $(`.pager [data-place^="${moves[key] > 0 ? 'before' : 'after:'}"]`); // another page
+      if (on && !on.disabled) on.click(); else $('.open', to || cell).focus();
       done();
     }
     if (key === 'f' || key === 'F') { $('[data-do=star]', cell).click(); done(); }
