@@ -16,6 +16,7 @@ from studio.credits.prices import cents as cents
 from studio.credits.purchases import Purchase as Purchase
 from studio.credits.purchases import only_the_owner as only_the_owner
 from studio.credits.refunds import Refund as Refund
+from studio.credits.standing import lapse_noticed_at, standing_of
 from studio.credits.subscriptions import Subscribed as Subscribed
 from studio.domain import OWNER, Clock, CreditKind, NotFound, Refused
 from studio.rules import job_id as checked_id
@@ -114,8 +115,8 @@ class Counter:
         self._catch_up(account)
         now, prices = self.clock(), self.prices()
         with self._database.read() as tx:
-            standing = subscriptions.standing_of(tx, account, now=now)
-            noticed = subscriptions.lapse_noticed_at(tx, account)
+            standing = standing_of(tx, account, now=now)
+            noticed = lapse_noticed_at(tx, account)
         running, then = plans.active(standing.subscriptions, now), plans.upcoming(standing.subscriptions, now)
         listed = prices.plans.get(standing.plan or "")
         refill_at = plans.first_of_month(now, 1) if running else None

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from studio.credits import ledger, plans, subscriptions
 from studio.credits.plans import Standing
 from studio.credits.prices import Prices
+from studio.credits.standing import standing_of
 from studio.domain import OWNER, Charge, CreditKind, NotEnoughCredits
 from studio.storage.database import Tx
 
@@ -16,7 +17,7 @@ def hold(tx: Tx, prices: Prices, account: str, charges: Iterable[Charge], *, job
         try:
             ledger.hold(tx, account, charge, job=job, now=now)
         except NotEnoughCredits as error:
-            standing = subscriptions.standing_of(tx, account, now=now)
+            standing = standing_of(tx, account, now=now)
             missing = error.needed - error.available
             told = remedy(prices, charge.kind, missing, standing, now=now)
             raise NotEnoughCredits(charge.kind, error.needed, error.available, told) from error

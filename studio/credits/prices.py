@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from studio.domain import CreditKind, Refused, Size
 from studio.rules import shown
@@ -49,19 +50,22 @@ class Prices:
 
     def plan(self, name: str) -> Plan:
         """The plan on offer. Raises Refused."""
-        found = self.plans.get(name)
-        if found is None or not found.offered:
-            offered = ", ".join(plan.name for plan in self.plans.values() if plan.offered)
-            raise Refused(f"There is no plan {shown(name)}.", field="plan", allowed=offered)
-        return found
+        return _offered("plan", self.plans, name)
 
     def pack(self, name: str) -> Pack:
         """The pack on offer. Raises Refused."""
-        found = self.packs.get(name)
-        if found is None or not found.offered:
-            offered = ", ".join(pack.name for pack in self.packs.values() if pack.offered)
-            raise Refused(f"There is no pack {shown(name)}.", field="pack", allowed=offered)
-        return found
+        return _offered("pack", self.packs, name)
+
+
+Item = TypeVar("Item", Plan, Pack)
+
+
+def _offered(what: str, shelf: Mapping[str, Item], name: str) -> Item:
+    found = shelf.get(name)
+    if found is None or not found.offered:
+        offered = ", ".join(item.name for item in shelf.values() if item.offered)
+        raise Refused(f"There is no {what} {shown(name)}.", field=what, allowed=offered)
+    return found
 
 
 def money(amount: int | None, currency: str) -> str:

@@ -7,6 +7,7 @@ from studio.credits import ledger, plans, purchases, subscriptions
 from studio.credits.plans import Subscription
 from studio.credits.prices import Prices
 from studio.credits.purchases import Purchase
+from studio.credits.standing import standing_of
 from studio.domain import Conflict, CreditKind, Refused
 from studio.rules import text
 from studio.storage.database import Tx
@@ -64,7 +65,7 @@ def decide(purchase: Purchase, given: Iterable[Given], *, ends_plan: bool, now: 
 def preview(tx: Tx, purchase_id: str, *, now: int) -> Refund:
     """What `refund` would do, for an account that is up to date. Raises Refused, NotFound, Conflict."""
     purchase = purchases.get(tx, purchase_id)
-    all_plans = subscriptions.standing_of(tx, purchase.account, now=now).subscriptions
+    all_plans = standing_of(tx, purchase.account, now=now).subscriptions
     runs = _is_of(plans.active(all_plans, now), purchase)
     waits = _is_of(plans.upcoming(all_plans, now), purchase)
     return decide(purchase, _given(tx, purchase, whole_plan=runs), ends_plan=runs or waits, now=now)

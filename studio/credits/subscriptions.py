@@ -1,14 +1,14 @@
 """Plans as they run: what is due is carried out; accounts subscribe, change and cancel, each in one transaction."""
 
 import logging
-import sqlite3
 from dataclasses import dataclass
 
 from studio.credits import ledger, plans, purchases
 from studio.credits.plans import HOUSE, Change, Due, Standing, Subscription
 from studio.credits.prices import Prices
 from studio.credits.purchases import Purchase
-from studio.domain import OWNER, Conflict, NotFound, Refused, StorageFailed
+from studio.credits.standing import refill_key, standing_of, this_month
+from studio.domain import OWNER, Conflict, Refused, StorageFailed
 from studio.storage.database import Database, Tx
 
 SOURCE = "plan"  # of grants that a plan gave
@@ -54,7 +54,7 @@ def catch_up(tx: Tx, prices: Prices, account: str, *, now: int) -> bool:
             (due.refill, due.keeps_tunes, due.subscription.id),
         )
         purchase = purchases.get(tx, due.subscription.purchase)
-        _give(tx, purchase, due.refill, key=_refill_key(account, now), now=now)
+        _give(tx, purchase, due.refill, key=refill_key(account, now), now=now)
     return True
 
 
@@ -86,34 +86,6 @@ def sweep(database: Database, prices: Prices, *, now: int) -> int:
     return done
 
 
-def standing_of(tx: Tx, account: str, *, now: int) -> Standing:
-    """What is known of an account's plan. Raises NotFound."""
-    row = tx.execute("SELECT plan, keeps_tunes FROM account WHERE id = ?", (account,)).fetchone()
-    if row is None:
-        raise NotFound("There is no such account.", field="account")
-    newest = tx.execute(
-        "SELECT expires_at FROM grant WHERE account = ? AND source = 'plan' ORDER BY id DESC LIMIT 1", (account,)
-    ).fetchone()
-    refilled = tx.execute("SELECT 1 FROM grant WHERE key = ?", (_refill_key(account, now),)).fetchone()
-    found = tx.execute("SELECT * FROM subscription WHERE account = ? ORDER BY id", (account,)).fetchall()
-    return Standing(
-        account=account,
-        plan=row["plan"],
-        keeps_tunes=bool(row["keeps_tunes"]),
-        subscriptions=tuple(_subscription(one) for one in found),
-        newest_refill=newest["expires_at"] if newest else None,
-        refilled=refilled is not None,
-    )
-
-
-def lapse_noticed_at(tx: Tx, account: str) -> int | None:
-    """When it was noticed that the account's plan keeps tunes no more; None while it keeps them, or never did."""
-    row = tx.execute("SELECT lapse_noticed_at FROM account WHERE id = ?", (account,)).fetchone()
-    if row is None:
-        raise NotFound("There is no such account.", field="account")
-    return row["lapse_noticed_at"]
-
-
 # --- what an account may do -------------------------------------------------------------------------------------------
 
 
@@ -134,7 +106,7 @@ def preview(tx: Tx, prices: Prices, account: str, plan_name: str, *, annual: boo
     change = plans.change(standing.subscriptions, plan, annual=annual, plans=prices.plans, now=now)
     if change.how == "now":
         dropped = plans.upcoming(standing.subscriptions, now)
-        used, left = _this_month(tx, account, dropped.purchase if dropped else None, now=now)
+        used, left = this_month(tx, account, dropped.purchase if dropped else None, now=now)
         return Subscribed(
             plan=plan.name, change=change, gives=plans.top_up(plan.credits, used=used, left=left), purchase=None
         )
@@ -198,7 +170,7 @@ def subscribe(
 
     # 5. What begins now gives its credits now: as the month's refill, or on top of it.
     if does.gives:
-        key = f"plan:{bought.id}" if standing.refilled else _refill_key(account, now)
+        key = f"plan:{bought.id}" if standing.refilled else refill_key(account, now)
         _give(tx, bought, does.gives, key=key, now=now)
     catch_up(tx, prices, account, now=now)
     return Subscribed(plan=plan.name, change=does.change, gives=does.gives, purchase=bought)
@@ -267,31 +239,9 @@ def _is_due(standing: Standing, due: Due) -> bool:
     return (standing.plan, standing.keeps_tunes) != (due.plan, due.keeps_tunes) or due.refill is not None
 
 
-def _refill_key(account: str, now: int) -> str:
-    return f"refill:{account}:{plans.month_name(now)}"
-
-
 def _give(tx: Tx, purchase: Purchase, amount: int, *, key: str, now: int) -> None:
     month_end = plans.first_of_month(now, 1)
     purchases.give(tx, purchase, "playground", amount, key=key, source=SOURCE, now=now, expires_at=month_end)
-
-
-def _this_month(tx: Tx, account: str, dropped: str | None, *, now: int) -> tuple[int, int]:
-    """What was used, and what is left (held or free), of the credits that plans gave for this month.
-
-    Of a purchase that is dropped, only what jobs hold is left.
-    """
-    row = tx.execute(
-        """
-        SELECT coalesce(sum(CASE WHEN EXISTS (SELECT 1 FROM purchase_grant p WHERE p.grant = g.id AND p.purchase = ?3)
-                            THEN allocated ELSE remaining END), 0) AS left_over,
-            coalesce(sum(
-                (SELECT -sum(e.posted_change) FROM entry e WHERE e.grant = g.id AND e.phase = 'capture')), 0) AS used
-        FROM grant g WHERE account = ?1 AND source = 'plan' AND expires_at = ?2
-        """,
-        (account, plans.first_of_month(now, 1), dropped),
-    ).fetchone()
-    return int(row["used"]), int(row["left_over"])
 
 
 def _end(tx: Tx, subscription: Subscription, at: int | None) -> None:
@@ -317,17 +267,3 @@ def _drop_upcoming(tx: Tx, standing: Standing, *, by: str, now: int) -> bool:
         ledger.refund(tx, row["id"], reason=reason, now=now)
     purchases.mark_refunded(tx, purchases.get(tx, upcoming.purchase), by=by, reason=reason, now=now)
     return True
-
-
-def _subscription(row: sqlite3.Row) -> Subscription:
-    return Subscription(
-        id=row["id"],
-        account=row["account"],
-        purchase=row["purchase"],
-        plan=row["plan"],
-        credits=row["credits"],
-        keeps_tunes=bool(row["keeps_tunes"]),
-        annual=bool(row["annual"]),
-        begins_at=row["begins_at"],
-        ends_at=row["ends_at"],
-    )

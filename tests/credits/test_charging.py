@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from studio.credits import charging, subscriptions
+from studio.credits import charging
+from studio.credits.standing import standing_of
 from studio.domain import OWNER, CreditKind, NotEnoughCredits
 from studio.rules import new_id
 from tests.credits.shop import Shop
@@ -13,7 +14,7 @@ from tests.fakes import CLIENT, FakeRunner, request
 
 def remedy(shop: Shop, kind: CreditKind, missing: int, account: str = CLIENT) -> str:
     with shop.bench.database.read() as tx:
-        standing = subscriptions.standing_of(tx, account, now=shop.bench.clock())
+        standing = standing_of(tx, account, now=shop.bench.clock())
     return charging.remedy(shop.prices, kind, missing, standing, now=shop.bench.clock())
 
 
