@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, get_args
 
 from studio.errors import Refused
@@ -63,6 +64,14 @@ BLOCKING = frozenset(
         "mixed",
     }
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handed:
+    """A photo handed in: its file, and how it is called."""
+
+    file: Path
+    name: str
 
 
 @dataclass(frozen=True, kw_only=True)

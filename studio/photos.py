@@ -3,18 +3,14 @@
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from studio.credits import book
 from studio.domain import NotFound
-from studio.photo_report import CropMode, Nature, PhotoReport
+from studio.photo_report import CropMode, Handed, Nature, PhotoReport
 from studio.pipelines.bases import Bases
 from studio.storage import uploads
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
-
-if TYPE_CHECKING:  # the module brings OpenCV, which most commands do not need
-    from studio.pipelines.photo_check import Handed, PhotoCheck
 
 
 class Photos:
@@ -24,7 +20,7 @@ class Photos:
         self._database = database
         self._folder = folder
         self._bases = bases
-        self._check: PhotoCheck | None = None
+        self._check: Callable[..., PhotoReport] | None = None  # a PhotoCheck, which brings OpenCV and dlib
 
     def check(
         self,
@@ -41,19 +37,18 @@ class Photos:
         `seen` is told how far it is, as done and of how many. Raises Refused (a choice), NotFound (an upload),
         WeightsMissing and BrokenWeights.
         """
-        heavy: Any = import_module("studio.pipelines.photo_check")
-        handed = [self._handed(heavy.Handed, account, one) for one in photos]
-        check: PhotoCheck = self._check or heavy.PhotoCheck(self._bases)
-        self._check = check
-        return check(handed, class_name=class_name, nature=nature, crop=crop, seen=seen)
+        handed = [self._handed(account, one) for one in photos]
+        if self._check is None:
+            self._check = import_module("studio.pipelines.photo_check").PhotoCheck(self._bases)
+        return self._check(handed, class_name=class_name, nature=nature, crop=crop, seen=seen)
 
-    def _handed(self, make: "type[Handed]", account: str, photo: Path | str) -> "Handed":
+    def _handed(self, account: str, photo: Path | str) -> Handed:
         if isinstance(photo, Path):
-            return make(file=photo, name=photo.name)
+            return Handed(file=photo, name=photo.name)
         with self._database.read() as tx:
             book.balances(tx, account)
             file = uploads.path(tx, self._folder.uploads, account, photo, field="photos")
             name = uploads.names(tx, account, [photo]).get(photo) or "photo"
         if not file.is_file():
             raise NotFound("There is no such photo.", field="photos")
-        return make(file=file, name=name)
+        return Handed(file=file, name=name)

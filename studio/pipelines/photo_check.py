@@ -21,6 +21,7 @@ from studio.photo_report import (
     LEAST_FACE,
     LEAST_SIDE,
     CropMode,
+    Handed,
     Nature,
     PhotoReport,
     PhotoVerdict,
@@ -43,14 +44,6 @@ DRAWN_SHARE = 0.8  # of a set that looks drawn for `auto` to take it as drawn
 CAMERA = (".jpg", ".jpeg", ".heic", ".heif")  # what cameras write; other kinds of the same picture are copies
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Handed:
-    """A photo handed in: its file, and how it is called."""
-
-    file: Path
-    name: str
 
 
 @dataclass(frozen=True, kw_only=True)
