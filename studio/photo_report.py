@@ -40,8 +40,8 @@ SENTENCES: Mapping[str, str] = {
     "cut_off": "The face is cut off by the edge of the photo.",
     "duplicate": "This is the same picture as {name}.",
     # of the set
-    "too_few": "There are {n} photos; a tune needs at least {least}.",
-    "too_many": "There are {n} photos; a tune takes at most {most}.",
+    "too_few": "Too few photos ({n}): a tune needs at least {least}.",
+    "too_many": "Too many photos ({n}): a tune takes at most {most}.",
     "mixed": "The photos show several people, and none of them on most.",
     "few": "There are {n} photos; {least} to {most} make a better tune.",
     "many": "There are {n} photos; more than {most} make a tune slower and hardly better.",
