@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from studio.domain import Charge, CreditKind, Job, Picture
+from studio.domain import Charge, CreditKind, Job, Picture, Tune
 
 if TYPE_CHECKING:  # a price is told without loading the database
     from studio.credits.book import Balance, Entry
@@ -64,6 +64,23 @@ def of_picture(picture: Picture, path: str | None = None) -> Answer:
         "seed": picture.seed,
         "width": picture.width,
         "height": picture.height,
+    }
+
+
+def of_tune(tune: Tune) -> Answer:
+    """A tune; `expires_at` is when its model goes, null while there is none."""
+    return {
+        "id": tune.id,
+        "name": tune.name,
+        "class": tune.class_name,
+        "base": tune.base,
+        "state": tune.state,
+        "policy": tune.policy,
+        "job": tune.job,
+        "created_at": tune.created_at,
+        "trained_at": tune.trained_at,
+        "expires_at": tune.expires_at,
+        "styles_left": list(tune.styles_left),
     }
 
 

@@ -1,6 +1,7 @@
 """What the studio speaks of: requests, jobs, pictures, and the seam to the pipelines. Standard library only."""
 
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -226,6 +227,11 @@ class Tune:
 
 
 AVATARS_A_STYLE = 8
+
+
+def first_avatars_id(tune: Tune, style: str) -> str:
+    """The id of the job that makes a tune's first avatars in a style: the same each time, so that there is one."""
+    return str(uuid.uuid5(uuid.UUID(tune.id), style))
 
 
 def first_avatars(tune: Tune, style: str) -> ImageRequest:

@@ -4,7 +4,6 @@ import hashlib
 import logging
 import secrets
 import time
-import uuid
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +27,7 @@ from studio.domain import (
     Tune,
     TuneRequest,
     first_avatars,
+    first_avatars_id,
     utc_now,
 )
 from studio.rules import MOST_SEED, canonical, new_id
@@ -265,7 +265,7 @@ class Jobs:
             def noted(tx: Tx, _job: Job, style: str = style) -> None:
                 tunes.avatars_asked(tx, tune.id, style)
 
-            job_id = str(uuid.uuid5(uuid.UUID(tune.id), style))
+            job_id = first_avatars_id(tune, style)
             queued.append(self.submit(tune.account, first_avatars(tune, style), job_id=job_id, also=noted))
         return queued
 

@@ -14,6 +14,7 @@ from studio.domain import (
     StudioError,
     Tune,
     TuneRequest,
+    first_avatars_id,
 )
 from studio.jobs import Jobs
 from studio.pipelines.bases import Bases
@@ -125,13 +126,26 @@ class Tuning:
         with self._database.read() as tx:
             return tunes.get(tx, account, tune_id)
 
+    def of_job(self, account: str, job_id: str) -> Tune:
+        """The tune that a job trains. Raises NotFound."""
+        return self.get(account, tunes.tune_id(job_id))
+
+    def first_jobs(self, account: str, tune_id: str) -> list[Job]:
+        """The jobs of a tune's first avatars that were asked for, in the order of its styles. Raises NotFound."""
+        tune = self.get(account, tune_id)
+        request = self._jobs.status(account, tune.job).request
+        assert isinstance(request, TuneRequest)
+        asked = [style for style in request.styles if style not in tune.styles_left]
+        return [self._jobs.status(account, first_avatars_id(tune, style)) for style in asked] if tune.recipe else []
+
     # --- avatars ---
 
-    def avatars(self, account: str, tune_id: str, fields: Mapping[str, object], *, job_id: str | None = None) -> Job:
-        """Queues avatars of a tune and holds their price. `fields` are those of `ImageRequest` but for base and tune.
+    def check_avatars(self, account: str, tune_id: str, fields: Mapping[str, object]) -> ImageRequest:
+        """The request for avatars of a tune if they can be made. `fields` are those of `ImageRequest` but for base and
+        tune; what is left out is as the base likes it.
 
         Without a prompt it is the sitter himself; in a prompt `{subject}` stands for him, and is put before one that
-        does not have it. Raises Refused, WeightsMissing, NotEnoughCredits, Conflict, NotFound.
+        does not have it. Raises Refused, WeightsMissing, NotFound.
         """
         tune = self.get(account, tune_id)
         if tune.state != "ready":
@@ -142,7 +156,14 @@ class Tuning:
         given["prompt"] = _with_subject(given.get("prompt"), str(tune.recipe["subject"]))
         request = ImageRequest.from_json(given)
         self._bases.check(request)
-        job = self._jobs.submit(account, request, job_id=job_id)
+        return request
+
+    def avatars(self, account: str, tune_id: str, fields: Mapping[str, object], *, job_id: str | None = None) -> Job:
+        """Queues avatars of a tune and holds their price.
+
+        Raises what `check_avatars` does, NotEnoughCredits and Conflict.
+        """
+        job = self._jobs.submit(account, self.check_avatars(account, tune_id, fields), job_id=job_id)
         self._wake()
         return job
 

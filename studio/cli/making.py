@@ -1,7 +1,7 @@
-"""`generate`: from a prompt to files in a folder; what it costs is said before and after."""
+"""`generate` and `avatars`: from a prompt to files in a folder; what it costs is said before and after."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 from studio import answers
@@ -9,45 +9,70 @@ from studio.cli.opening import opened
 from studio.cli.out_folder import OutFolder
 from studio.cli.output import Answer, Unfinished, note
 from studio.cli.waiting import cancelled_when_stopped, is_known, wait
-from studio.domain import Job, Size, StorageFailed
+from studio.domain import ImageRequest, Job, Size, StorageFailed
 from studio.paths import named
 from studio.rules import job_id as checked_id
 from studio.rules import new_id
+from studio.service import Studio
 
 
 def generate(args: Namespace) -> Answer:
     """Raises what `Studio.generate` does, StorageFailed and Conflict (the folder), and Unfinished."""
-    job_id = new_id() if args.id is None else checked_id(args.id)
     fields = _fields(args)
     init, mask = (
         None if file is None else named(field, file) for field, file in (("init", args.init), ("mask", args.mask))
     )
     with opened(args) as studio:
-        # 1. What can be wrong is told before anything is charged: first the request, then the folder.
         request = studio.check(fields, init=init is not None, mask=mask is not None)
-        out = (
-            None
-            if args.out is None
-            else OutFolder.of(named("out", args.out), job_id, request, overwrite=args.overwrite)
+        return _made(
+            args,
+            studio,
+            request,
+            lambda job_id: studio.generate(args.account, fields, init=init, mask=mask, job_id=job_id),
         )
-        with out.ready(made_before=is_known(studio, args.account, job_id)) if out else nullcontext():
-            # 2. The job, seen through to its end.
-            with cancelled_when_stopped(studio, args.account, job_id):
-                job = studio.generate(args.account, fields, init=init, mask=mask, job_id=job_id)
-                price = answers.in_words({charge.kind: charge.amount for charge in job.charges})
-                note(f"Job {job.id}, {price}.")
-                if not job.ended:
-                    wait(studio, args.account, job_id)
 
-            # 3. What came out goes into the folder.
-            job = studio.job(args.account, job_id)
-            pictures = studio.gallery.of_job(args.account, job_id)
-            files = [studio.gallery.file(args.account, picture.id) for picture in pictures]
-            if out:
-                try:
-                    files = out.take([(one.index, file) for one, file in zip(pictures, files, strict=True)])
-                except StorageFailed as error:
-                    raise _not_put_there(error, job, len(pictures)) from error
+
+def avatars(args: Namespace) -> Answer:
+    """Raises what `Tuning.avatars` does, StorageFailed and Conflict (the folder), and Unfinished."""
+    given = ("negative", "style", "prompt", "steps", "guidance", "scheduler", "seed", "count")
+    fields: dict[str, object] = {field: value for field in given if (value := getattr(args, field)) is not None}
+    fields |= {"super_resolution": args.super_resolution, "tune_strength": args.strength}
+    if args.size is not None:
+        size = Size.parse(args.size)
+        fields |= {"width": size.width, "height": size.height}
+    with opened(args) as studio:
+        request = studio.tuning.check_avatars(args.account, args.tune, fields)
+        return _made(
+            args,
+            studio,
+            request,
+            lambda job_id: studio.tuning.avatars(args.account, args.tune, fields, job_id=job_id),
+        )
+
+
+def _made(args: Namespace, studio: Studio, request: ImageRequest, submit: Callable[[str], Job]) -> Answer:
+    """A checked request as a job that is seen through to its end, and its pictures in the folder."""
+    job_id = new_id() if args.id is None else checked_id(args.id)
+    # 1. What can be wrong with the folder is told before anything is charged.
+    out = None if args.out is None else OutFolder.of(named("out", args.out), job_id, request, overwrite=args.overwrite)
+    with out.ready(made_before=is_known(studio, args.account, job_id)) if out else nullcontext():
+        # 2. The job, seen through to its end.
+        with cancelled_when_stopped(studio, args.account, job_id):
+            job = submit(job_id)
+            price = answers.in_words({charge.kind: charge.amount for charge in job.charges})
+            note(f"Job {job.id}, {price}.")
+            if not job.ended:
+                wait(studio, args.account, job_id)
+
+        # 3. What came out goes into the folder.
+        job = studio.job(args.account, job_id)
+        pictures = studio.gallery.of_job(args.account, job_id)
+        files = [studio.gallery.file(args.account, picture.id) for picture in pictures]
+        if out:
+            try:
+                files = out.take([(one.index, file) for one, file in zip(pictures, files, strict=True)])
+            except StorageFailed as error:
+                raise _not_put_there(error, job, len(pictures)) from error
     made = [answers.of_picture(one, str(file)) for one, file in zip(pictures, files, strict=True)]
     return _answer(job, made)
 

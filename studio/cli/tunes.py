@@ -1,0 +1,130 @@
+"""`tune train | list | show`: a likeness from a folder of photos, and what there is of them."""
+
+import re
+from argparse import Namespace
+from pathlib import Path
+
+from studio import answers
+from studio.cli.jobs import at
+from studio.cli.opening import opened
+from studio.cli.output import Answer, Unfinished, note, table
+from studio.cli.photos import in_folder, text_of
+from studio.cli.waiting import cancelled_when_stopped, wait
+from studio.domain import ENDED, Job, Refused, Tune
+from studio.photo_report import check_choices
+from studio.rules import job_id as checked_id
+from studio.rules import new_id, whole
+from studio.service import Studio
+from studio.tunes import CONSENT, LEAST_PHOTOS, MOST_PHOTOS, Box
+from studio.tuning import STATEMENT
+
+GIVEN = ("base", "steps", "rank", "seed", "caption", "policy")
+
+
+def train(args: Namespace) -> Answer:
+    """Raises what `Tuning.train` does, Refused (no consent, no folder), and Unfinished."""
+    job_id = new_id() if args.id is None else checked_id(args.id)
+    account = args.account
+    if not args.consent:
+        raise Refused(
+            f"Nothing is trained without consent. If this is so, say --consent: {STATEMENT}",
+            field="consent",
+            allowed="--consent",
+        )
+    fields: dict[str, object] = {field: value for field in GIVEN if (value := getattr(args, field)) is not None}
+    fields |= {"name": args.name, "class_name": args.class_name, "consent": CONSENT}
+    if args.styles is not None:
+        fields["styles"] = [one for one in re.split(r"[,\s]+", args.styles) if one]
+    check_choices(args.class_name, args.photos, args.crop)
+    files, _skipped = in_folder(args.photos_dir)
+    with opened(args) as studio:
+        # 1. What is wrong is told before anything is charged: the request, then the photos.
+        unseen = [f"photo-{number}" for number in range(len(files))]
+        if LEAST_PHOTOS <= len(files) <= MOST_PHOTOS:
+            studio.tuning.check(fields | {"photos": unseen})
+        files, fields["crops"] = _checked(studio, args, files)
+
+        # 2. The training, seen through to its end.
+        with cancelled_when_stopped(studio, account, job_id):
+            job = studio.tuning.train(account, fields, files, job_id=job_id)
+            note(f"Job {job.id}, {answers.in_words({charge.kind: charge.amount for charge in job.charges})}.")
+            if not job.ended:
+                wait(studio, account, job_id)
+        job = studio.job(account, job_id)
+        tune = studio.tuning.of_job(account, job_id)
+        # 3. The avatars that follow by themselves.
+        made = _first_avatars(studio, tune) if job.state == "done" and not args.no_avatars else []
+        tune = studio.tuning.get(account, tune.id)
+    return _answer(job, tune, made)
+
+
+def _checked(studio: Studio, args: Namespace, files: list[Path]) -> tuple[list[Path], list[Box | None]]:
+    """The photos that are trained on and the part of each. Raises Refused where the set is not good enough."""
+    report = studio.check_photos(args.account, files, class_name=args.class_name, nature=args.photos, crop=args.crop)
+    note(text_of(report))
+    out = set(report.leave_out) if args.leave_out_bad else set[int]()
+    kept = [index for index in range(len(files)) if index not in out]
+    bad = [one.name for index, one in enumerate(report.photos) if index in kept and one.verdict == "blocking"]
+    stops = [reason.sentence for reason in report.told if reason.blocks]
+    if bad or stops:
+        why = stops[0] if stops else f"These cannot be trained on: {', '.join(bad)}."
+        raise Refused(f"{why} See: tune check", field="photos", allowed="good photos, or --leave-out-bad")
+    return [files[index] for index in kept], [report.photos[index].crop for index in kept]
+
+
+def _first_avatars(studio: Studio, tune: Tune) -> list[answers.Answer]:
+    """Sees a tune's first avatars through, and names their files."""
+    made: list[answers.Answer] = []
+    for job in studio.tuning.first_jobs(tune.account, tune.id):
+        with cancelled_when_stopped(studio, tune.account, job.id):
+            if not job.ended:
+                wait(studio, tune.account, job.id)
+        for picture in studio.gallery.of_job(tune.account, job.id):
+            made.append(answers.of_picture(picture, str(studio.gallery.file(tune.account, picture.id))))
+    return made
+
+
+def list_tunes(args: Namespace) -> Answer:
+    with opened(args) as studio:
+        tunes = studio.tuning.all(args.account, limit=whole("limit", args.limit, 1, 1000))
+    rows = [(one.id, one.name, one.class_name, one.base, one.state, at(one.expires_at)) for one in tunes]
+    head = ("TUNE", "NAME", "CLASS", "BASE", "STATE", "MODEL GOES (UTC)")
+    return Answer(
+        body={"tunes": [answers.of_tune(one) for one in tunes]},
+        text=table([head, *rows]) if rows else "There are no tunes yet. See: tune train --help",
+    )
+
+
+def show(args: Namespace) -> Answer:
+    with opened(args) as studio:
+        tune = studio.tuning.get(args.account, args.id)
+        jobs = [job for job in studio.tuning.first_jobs(args.account, tune.id) if job.state in ENDED]
+        pictures = [picture for job in jobs for picture in studio.gallery.of_job(args.account, job.id)]
+        made = [answers.of_picture(one, str(studio.gallery.file(args.account, one.id))) for one in pictures]
+    rows = [
+        ("id", tune.id),
+        ("name", tune.name),
+        ("class", tune.class_name),
+        ("base", tune.base),
+        ("state", tune.state),
+        ("trained", at(tune.trained_at)),
+        ("model goes", at(tune.expires_at)),
+        ("styles left", ", ".join(tune.styles_left) or "-"),
+        *(("avatar", one["path"]) for one in made),
+    ]
+    return Answer(body={**answers.of_tune(tune), "losses": list(tune.losses), "made": made}, text=table(rows))
+
+
+def _answer(job: Job, tune: Tune, made: list[answers.Answer]) -> Answer:
+    for warning in job.warnings:
+        note(f"Warning: {warning}")
+    body: answers.Answer = {**answers.of_making(job, made), "tune": tune.id}
+    if job.state == "done":
+        if tune.styles_left:
+            note(f"Avatars in {len(tune.styles_left)} styles wait for credits: {', '.join(tune.styles_left)}.")
+        note(f"The tune {tune.name} is {tune.id}; its model is kept until {at(tune.expires_at)} (UTC).")
+        return Answer(body=body, text="\n".join([tune.id, *(str(one["path"]) for one in made)]))
+    body["charged"] = answers.charged(job)
+    if job.state == "failed":
+        raise Unfinished(job.error or "It failed.", field=job.error_field, allowed=job.error_allowed, body=body)
+    raise Unfinished("Cancelled. Nothing was charged.", body=body)

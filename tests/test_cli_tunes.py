@@ -1,0 +1,119 @@
+"""`tune train | list | show` and `avatars`: a likeness by commands alone."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from studio.cli.main import main
+from studio.rules import new_id
+from studio.service import Studio
+from studio.settings import Settings
+from tests.test_cli import Done
+from tests.test_tuning import Painter, Trainer
+
+
+class Shell:
+    """Runs commands in this process; trainings and pictures are fakes, the photos real files."""
+
+    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.settings = Settings(data=folder / "data")
+        self.capture = capture
+        self.trainer, self.painter = Trainer(), Painter()
+        self.photos = folder / "photos"
+        self.photos.mkdir()
+        for number in range(5):
+            Image.effect_noise((300, 300), 40 + 10 * number).convert("RGB").save(self.photos / f"{number}.png")
+
+    def __call__(self, *words: str) -> Done:
+        self.capture.readouterr()
+        code = main(words, runners={"tune": self.trainer, "image": self.painter})
+        printed = self.capture.readouterr()
+        return Done(code, printed.out, printed.err)
+
+    def train(self, *words: str) -> Done:
+        asked = ("--name", "Mug", "--class", "object", "--photos", "drawn", "--consent", "--json")
+        return self("tune", "train", str(self.photos), *asked, *words)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+    for name in [name for name in os.environ if name.startswith(("STUDIO_", "HF_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("STUDIO_DATA", str(tmp_path / "data"))
+    made = Shell(tmp_path, capsys)
+    yield made
+    if made.settings.data.exists():
+        studio = Studio.open(made.settings)
+        assert studio.verify() == []
+        studio.close()
+
+
+def test_a_folder_of_photos_becomes_a_tune_and_sixty_four_avatars(shell: Shell) -> None:
+    done = shell.train()
+    assert done.code == 0, done.err
+    body = done.json
+    assert body["price"] == 1 and len(body["pictures"]) == 64
+    assert {"tune", "job", "seconds", "pictures"} <= body.keys()
+    assert all(Path(one["path"]).is_file() for one in body["pictures"])
+    (listed,) = shell("tune", "list", "--json").json["tunes"]
+    assert (listed["id"], listed["name"], listed["state"]) == (body["tune"], "Mug", "ready") and listed["expires_at"]
+    shown = shell("tune", "show", body["tune"], "--json").json
+    assert len(shown["made"]) == 64 and len(shown["losses"]) == 200
+    assert shell("credits", "show", "--json").json["tune_image"]["posted"] == 0
+
+
+def test_the_same_id_again_is_the_same_tune(shell: Shell) -> None:
+    job_id = new_id()
+    first, second = (shell.train("--id", job_id, "--styles", "toon", "--seed", "1").json for _ in range(2))
+    assert first["tune"] == second["tune"] and len(shell.trainer.tasks) == 1
+    assert [one["id"] for one in first["pictures"]] == [one["id"] for one in second["pictures"]]
+
+
+def test_nothing_is_trained_without_consent(shell: Shell) -> None:
+    done = shell("tune", "train", str(shell.photos), "--name", "Mug", "--class", "object", "--json")
+    assert (done.code, done.json["field"]) == (2, "consent") and "agreed" in done.json["error"]
+    assert shell.trainer.tasks == [] and shell("tune", "list", "--json").json["tunes"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        (("--class", "horse"), "class"),
+        (("--steps", "9"), "steps"),
+        (("--rank", "0"), "rank"),
+        (("--base", "nothing"), "base"),
+        (("--styles", "toon,toon"), "styles"),
+        (("--styles", "no-such-style"), "style"),
+        (("--policy", "keep-all"), "policy"),
+        (("--name", ""), "name"),
+        (("--id", "7"), "id"),
+    ],
+)
+def test_what_is_refused_is_one_sentence_and_leaves_nothing(shell: Shell, words: tuple[str, str], field: str) -> None:
+    done = shell.train(*words)
+    assert (done.code, done.json["field"]) == (2, field)
+    assert shell.trainer.tasks == []
+    uploads = shell.settings.data / "uploads"
+    assert not uploads.exists() or list(uploads.iterdir()) == []
+
+
+def test_bad_photos_stop_the_start_and_can_be_left_out(shell: Shell) -> None:
+    Image.new("RGB", (40, 40), "red").save(shell.photos / "small.png")
+    done = shell.train()
+    assert (done.code, done.json["field"]) == (2, "photos") and "small.png" in done.json["error"]
+    assert shell.train("--leave-out-bad", "--styles", "").code == 0
+    assert len(shell.trainer.tasks[0].inputs) == 5
+
+
+def test_avatars_of_a_tune_go_into_a_folder(shell: Shell, tmp_path: Path) -> None:
+    tune = shell.train("--styles", "").json["tune"]
+    words = ("--prompt", "{subject} on a shelf", "--style", "toon", "--count", "2", "--out", str(tmp_path / "out"))
+    done = shell("avatars", tune, *words, "--json")
+    assert done.code == 0, done.err
+    assert done.json["price"] == 2 and len(list((tmp_path / "out").iterdir())) == 2
+    assert shell.painter.tasks[-1].request.to_json()["prompt"] == "sks person on a shelf"
+    assert shell("avatars", new_id(), "--json").json["field"] == "tune"
+    assert shell("avatars", tune, "--count", "9", "--json").json["field"] == "count"
