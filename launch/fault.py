@@ -17,9 +17,9 @@ def say(text: str) -> None:
 
 
 def answer(command: Sequence[str]) -> str:
-    """What a command prints, or nothing when it does not start or fails."""
+    """What a command prints, or nothing when it does not start, fails, or says nothing for two minutes."""
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30, check=False)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=120, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
