@@ -7,6 +7,7 @@ from studio.domain import ImageRequest, Job
 from studio.ui import views
 from studio.ui.html import button, el, html, join, moment
 from studio.ui.visit import Visit
+from studio.ui.words import Words
 
 MOST_ENDED = 30  # ended jobs that are shown
 
@@ -22,7 +23,7 @@ def shown(visit: Visit) -> Markup:
     ended = [job for job in visit.studio.jobs(visit.account, limit=MOST_ENDED + len(active)) if job.ended]
     if not active and not ended:
         action = button(words("gallery.go"), data_tab="playground", class_="quiet")
-        return views.empty(words, "jobs.empty", "clock", action)
+        return join(views.empty(words, "jobs.empty", "clock", action), _for_programs(words))
     parts: list[Markup] = []
     if active:
         parts.append(el("h2", words("jobs.active", n=len(active))))
@@ -31,7 +32,12 @@ def shown(visit: Visit) -> Markup:
         parts.append(el("p", words("jobs.none_active"), class_="hint"))
     if ended:
         parts += [el("h2", words("jobs.ended")), el("ol", *(_ended(visit, job) for job in ended), class_="joblist")]
-    return join(*parts)
+    return join(*parts, _for_programs(words))
+
+
+def _for_programs(words: Words) -> Markup:
+    """The way to Gradio's view of the API, which has no other on a page without Gradio's footer."""
+    return el("p", words("jobs.api_hint"), " ", el("a", words("jobs.api"), href="?view=api"), class_="hint")
 
 
 def _active(visit: Visit, job: Job, place: int) -> Markup:

@@ -65,7 +65,7 @@ def options(studio: Studio) -> dict[str, Any]:
         "show_error": False,
         "enable_monitoring": False,
         "run_history": False,
-        "footer_links": [],
+        "footer_links": ["api"],  # without it there is no view of the API; the footer itself is not shown
         "mcp_server": settings.mcp,
         "max_file_size": upload_bytes,
         "blocked_paths": blocked_paths(settings),
