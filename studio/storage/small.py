@@ -1,13 +1,16 @@
 """Small copies of pictures for lists: made when first looked at, and erased with the picture."""
 
+import zlib
 from pathlib import Path
 
 from PIL import Image
 
 from studio.domain import NotFound, Picture
 from studio.rules import new_id
+from studio.storage.large_png import reduced, size_of
 from studio.storage.pictures import small_file
 
+WHOLE = 50_000_000  # pixels of the largest picture that is decoded whole
 SIDE = 448  # pixels of the longer side: sharp in a cell of 224 on a screen of double density
 
 
@@ -18,10 +21,10 @@ def small(folder: Path, picture: Picture) -> Path:
     if path.is_file():
         return path
     try:
-        with Image.open(folder / picture.file, formats=("PNG",)) as image:
+        with _opened(folder / picture.file) as image:
             image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
             kept = image.convert("RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB")
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, zlib.error) as error:
         raise NotFound("There is no such picture.", field="id") from error
     # Under a name of its own first: two may look at once, and neither may see half a file.
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,3 +35,9 @@ def small(folder: Path, picture: Picture) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def _opened(file: Path) -> Image.Image:
+    """The picture, or of one that would fill the memory a smaller copy."""
+    width, height = size_of(file)
+    return reduced(file, 2 * SIDE) if width * height > WHOLE else Image.open(file, formats=("PNG",))
