@@ -117,7 +117,8 @@ class Counter:
         with self._database.read() as tx:
             standing = standing_of(tx, account, now=now)
             noticed = lapse_noticed_at(tx, account)
-        running, then = plans.active(standing.subscriptions, now), plans.upcoming(standing.subscriptions, now)
+        running = plans.active(standing.subscriptions, now)
+        then = next(iter(plans.upcoming(standing.subscriptions, now)), None)
         listed = prices.plans.get(standing.plan or "")
         refill_at = plans.first_of_month(now, 1) if running else None
         if running and refill_at and running.ends_at is not None and running.ends_at <= refill_at and then is None:

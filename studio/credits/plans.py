@@ -86,10 +86,10 @@ def active(subscriptions: Iterable[Subscription], now: int) -> Subscription | No
     return max(running, key=lambda one: (one.begins_at, one.id), default=None)
 
 
-def upcoming(subscriptions: Iterable[Subscription], now: int) -> Subscription | None:
-    """The one that begins when the active one ends."""
+def upcoming(subscriptions: Iterable[Subscription], now: int) -> list[Subscription]:
+    """Those that have not begun, the soonest first: one at most, but where the clock went back."""
     later = [one for one in subscriptions if one.begins_at > now and one.ends_at != one.begins_at]
-    return max(later, key=lambda one: one.id, default=None)
+    return sorted(later, key=lambda one: (one.begins_at, one.id))
 
 
 def period_end(subscription: Subscription, now: int) -> int:
@@ -149,7 +149,7 @@ def change(
     """What subscribing to `wanted` does. More credits, or as many with tunes kept, is an upgrade and begins at once;
     everything else begins with the next period. Raises Refused where it would change nothing."""
     subscriptions = tuple(subscriptions)
-    running, next_one = active(subscriptions, now), upcoming(subscriptions, now)
+    running, next_one = active(subscriptions, now), next(iter(upcoming(subscriptions, now)), None)
     if running is None:
         return Change(how="now", at=now)
     if next_one is not None and (next_one.plan, next_one.annual) == (wanted.name, annual):

@@ -67,7 +67,7 @@ def preview(tx: Tx, purchase_id: str, *, now: int) -> Refund:
     purchase = purchases.get(tx, purchase_id)
     all_plans = standing_of(tx, purchase.account, now=now).subscriptions
     runs = _is_of(plans.active(all_plans, now), purchase)
-    waits = _is_of(plans.upcoming(all_plans, now), purchase)
+    waits = any(_is_of(one, purchase) for one in plans.upcoming(all_plans, now))
     return decide(purchase, _given(tx, purchase, whole_plan=runs), ends_plan=runs or waits, now=now)
 
 

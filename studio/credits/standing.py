@@ -1,5 +1,6 @@
 """How an account stands: its plan as noted, its subscriptions and refills, and what it used of them this month."""
 
+import json
 import sqlite3
 
 from studio.credits import plans
@@ -36,20 +37,22 @@ def lapse_noticed_at(tx: Tx, account: str) -> int | None:
     return row["lapse_noticed_at"]
 
 
-def this_month(tx: Tx, account: str, dropped: str | None, *, now: int) -> tuple[int, int]:
+def this_month(tx: Tx, standing: Standing, *, now: int) -> tuple[int, int]:
     """What was used, and what is left (held or free), of the credits that plans gave for this month.
 
-    Of a purchase that is dropped, only what jobs hold is left.
+    Of a plan that has not begun, which is there where the clock went back, only what jobs hold is left.
     """
+    waiting = [one.purchase for one in plans.upcoming(standing.subscriptions, now)]
     row = tx.execute(
         """
-        SELECT coalesce(sum(CASE WHEN EXISTS (SELECT 1 FROM purchase_grant p WHERE p.grant = g.id AND p.purchase = ?3)
+        SELECT coalesce(sum(CASE WHEN g.id IN (SELECT p.grant FROM purchase_grant p, json_each(?3) w
+                                               WHERE p.purchase = w.value)
                             THEN allocated ELSE remaining END), 0) AS left_over,
             coalesce(sum(
                 (SELECT -sum(e.posted_change) FROM entry e WHERE e.grant = g.id AND e.phase = 'capture')), 0) AS used
         FROM grant g WHERE account = ?1 AND source = 'plan' AND expires_at = ?2
         """,
-        (account, plans.first_of_month(now, 1), dropped),
+        (standing.account, plans.first_of_month(now, 1), json.dumps(waiting)),
     ).fetchone()
     return int(row["used"]), int(row["left_over"])
 

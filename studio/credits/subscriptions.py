@@ -105,8 +105,7 @@ def preview(tx: Tx, prices: Prices, account: str, plan_name: str, *, annual: boo
     standing = standing_of(tx, account, now=now)
     change = plans.change(standing.subscriptions, plan, annual=annual, plans=prices.plans, now=now)
     if change.how == "now":
-        dropped = plans.upcoming(standing.subscriptions, now)
-        used, left = this_month(tx, account, dropped.purchase if dropped else None, now=now)
+        used, left = this_month(tx, standing, now=now)
         return Subscribed(
             plan=plan.name, change=change, gives=plans.top_up(plan.credits, used=used, left=left), purchase=None
         )
@@ -205,9 +204,9 @@ def end(tx: Tx, prices: Prices, purchase: Purchase, *, by: str, now: int) -> Non
     What it gave is not taken back here.
     """
     standing = standing_of(tx, purchase.account, now=now)
-    upcoming = plans.upcoming(standing.subscriptions, now)
-    if upcoming is not None and upcoming.purchase == purchase.id:
-        _end(tx, upcoming, upcoming.begins_at)
+    waiting = [one for one in plans.upcoming(standing.subscriptions, now) if one.purchase == purchase.id]
+    if waiting:
+        _end(tx, waiting[0], waiting[0].begins_at)
     else:
         _end_now(tx, standing, by=by, now=now)
     catch_up(tx, prices, purchase.account, now=now)
@@ -253,17 +252,18 @@ def _end(tx: Tx, subscription: Subscription, at: int | None) -> None:
 
 
 def _drop_upcoming(tx: Tx, standing: Standing, *, by: str, now: int) -> bool:
-    """Takes back a plan that would have begun later; whether there was one."""
+    """Takes back what would have begun later; whether there was anything."""
     upcoming = plans.upcoming(standing.subscriptions, now)
-    if upcoming is None:
-        return False
-    _end(tx, upcoming, upcoming.begins_at)
     reason = "changed before it began"
-    for row in tx.execute(  # it has given something where the clock went back over its beginning
-        "SELECT g.id FROM purchase_grant p JOIN grant g ON g.id = p.grant "
-        "WHERE p.purchase = ? AND g.remaining > 0 AND g.withdrawn_at IS NULL",
-        (upcoming.purchase,),
-    ).fetchall():
-        ledger.refund(tx, row["id"], reason=reason, now=now)
-    purchases.mark_refunded(tx, purchases.get(tx, upcoming.purchase), by=by, reason=reason, now=now)
-    return True
+    for one in upcoming:
+        _end(tx, one, one.begins_at)
+        for row in tx.execute(  # it has given something where the clock went back over its beginning
+            "SELECT g.id FROM purchase_grant p JOIN grant g ON g.id = p.grant "
+            "WHERE p.purchase = ? AND g.remaining > 0 AND g.withdrawn_at IS NULL",
+            (one.purchase,),
+        ).fetchall():
+            ledger.refund(tx, row["id"], reason=reason, now=now)
+        purchase = purchases.get(tx, one.purchase)
+        if purchase.refunded_at is None:
+            purchases.mark_refunded(tx, purchase, by=by, reason=reason, now=now)
+    return bool(upcoming)

@@ -130,8 +130,10 @@ class Model:
     def running(self, account: str, now: float) -> Run | None:
         return next((run for run in reversed(self.runs.get(account, [])) if run.begins <= now < run.ends), None)
 
-    def later(self, account: str, now: float) -> Run | None:
-        return next((run for run in self.runs.get(account, []) if now < run.begins < run.ends), None)
+    def later(self, account: str, now: float) -> list[Run]:
+        return sorted(
+            (run for run in self.runs.get(account, []) if now < run.begins < run.ends), key=lambda r: r.begins
+        )
 
     def plan_grants(self, account: str, test: Callable[[Grant], bool]) -> list[Grant]:
         return self.alive(
@@ -154,17 +156,17 @@ class Model:
 
     def drop_later(self, account: str, now: float) -> bool:
         later = self.later(account, now)
-        if later:
-            later.ends = later.begins
-            self.refunded.add(later.purchase)
-            for grant in self.alive(lambda grant: grant.purchase == later.purchase):
+        for run in later:
+            run.ends = run.begins
+            self.refunded.add(run.purchase)
+            for grant in self.alive(lambda grant, run=run: grant.purchase == run.purchase):
                 self.withdraw(grant)
-        return later is not None
+        return bool(later)
 
     def subscribe(self, account: str, plan: str, purchase: str, now: float) -> None:
         self.catch_up(account, now)
         run, later = self.running(account, now), self.later(account, now)
-        if run and ((later and later.plan == plan) or (run.plan == plan and run.ends == math.inf)):
+        if run and ((later and later[0].plan == plan) or (run.plan == plan and run.ends == math.inf)):
             raise No
         self.drop_later(account, now)
         if run and run.plan == plan:
@@ -214,16 +216,17 @@ class Model:
             raise No
         run, later = self.running(account, now), self.later(account, now)
         runs = run is not None and run.purchase == purchase
-        waits = later is not None and later.purchase == purchase
+        waiting = [one for one in later if one.purchase == purchase]
         back = self.alive(lambda grant: grant.purchase == purchase and not grant.withdrawn)
         if runs:
             back += self.plan_grants(account, lambda grant: grant.purchase != purchase)
-        if not back and not runs and not waits:
+        if not back and not runs and not waiting:
             raise No
         for grant in back:
             self.withdraw(grant)
-        if later and (runs or waits):
-            self.drop_later(account, now)
+        for one in waiting:
+            one.ends = one.begins
         if run and runs:
+            self.drop_later(account, now)
             run.ends = now
         self.refunded.add(purchase)

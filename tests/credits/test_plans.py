@@ -68,16 +68,16 @@ def test_the_plan_that_runs_is_the_one_that_has_begun_and_not_ended() -> None:
     old = subscription("standard", "2026-01-20", "2026-03-01")
     new = subscription("basic", "2026-03-01", number=2)
     for now, running, upcoming in (
-        ("2026-01-19 23:59:59", None, new),
-        ("2026-01-20", old, new),
-        ("2026-02-28 23:59:59", old, new),
-        ("2026-03-01", new, None),
-        ("2036-03-01", new, None),
+        ("2026-01-19 23:59:59", None, [old, new]),
+        ("2026-01-20", old, [new]),
+        ("2026-02-28 23:59:59", old, [new]),
+        ("2026-03-01", new, []),
+        ("2036-03-01", new, []),
     ):
         assert plans.active([old, new], at(now)) == running
         assert plans.upcoming([old, new], at(now)) == upcoming
     dropped = subscription("basic", "2026-03-01", "2026-03-01", number=2)
-    assert plans.upcoming([old, dropped], at("2026-02-01")) is None
+    assert plans.upcoming([old, dropped], at("2026-02-01")) == []
     assert plans.active([old, dropped], at("2026-03-01")) is None
 
 

@@ -261,6 +261,19 @@ def test_a_plan_that_a_clock_set_back_has_not_begun_takes_its_credits_with_it(sh
     assert shop.bench.faults() == []
 
 
+def test_of_all_plans_that_a_clock_set_back_has_not_begun_none_is_left_beside_a_new_one(shop: Shop) -> None:
+    for plan in ("basic", "business", "basic"):
+        shop.subscribe(plan)
+        shop.bench.clock.now += 60
+    shop.bench.clock.now -= 2 * DAY
+    assert shop.subscribe("standard").gives == 2500
+    assert shop.balances()[0] == 2500
+    assert shop.bench.faults() == []
+    shop.bench.clock.now += 40 * DAY
+    shop.catch_up()
+    assert (shop.plan(), shop.balances()[0]) == ("standard", 2500)
+
+
 def test_a_plan_wanted_again_before_it_ends_goes_on_without_a_new_purchase(shop: Shop) -> None:
     first = shop.subscribe("basic").purchase
     shop.spend(200)
