@@ -213,7 +213,11 @@ def _month(visit: Visit, account: str) -> Markup:
             for day, spent in enumerate(days, start=1)
         ]
         plots += [
-            el("p", el("span", said), el("span", words("month.most", n=words.number(most)), class_="hint")),
+            el(
+                "p",
+                el("span", said),
+                el("span", words("month.most", n=words.number(most)), class_="hint") if most else None,
+            ),
             el("div", *bars, class_="bars", role="img", aria_label=said),
             el("p", *(el("span", day) for day in (1, 8, 15, 22, len(days))), class_="days hint", aria_hidden="true"),
         ]

@@ -85,9 +85,9 @@ class Words:
         return sentence
 
     def _name(self, group: str, value: str) -> str:
-        """A field by the name that the form gives it."""
-        key = f"form.{value}"
-        return self(key) if group == "field" and self.has(key) else value
+        """A field by the name that a form gives it."""
+        keys = (f"{form}.{value}" for form in ("form", "deal"))
+        return next((self(key) for key in keys if group == "field" and self.has(key)), value)
 
 
 @cache
