@@ -28,6 +28,7 @@ from studio.pipelines import conditioning, schedulers
 from studio.pipelines.bases import Base, Bases
 from studio.pipelines.device import Device, is_out_of_memory
 from studio.pipelines.families import SCHEDULERS, Pipe
+from studio.pipelines.larger import Enlarged, Larger
 from studio.pipelines.loading import TuneFile, key, loaded, tuned, tuned_key
 from studio.pipelines.preview import Previews
 from studio.pipelines.recipe import save_png
@@ -60,6 +61,7 @@ class Text2Image:
     def __init__(self, device: Device, bases: Bases) -> None:
         self.device = device
         self.bases = bases
+        self.larger = Larger(device, bases)
 
     def __call__(self, task: Task, report: Report, is_cancelled: IsCancelled) -> Iterator[Drawn]:
         """Yields each picture of the task that is not done, as a PNG with recipe and mark in the task's folder.
@@ -93,7 +95,8 @@ class Text2Image:
                 guided=family.negative and plan.guidance > 1,
                 dtype=self.device.precision.latents,
             )
-        for warning in (*plan.warnings, *words.warnings):
+        plainly = self.larger.warning(doubled=request.super_resolution)
+        for warning in (*plan.warnings, *words.warnings, *([plainly] if plainly else [])):
             report(Progress(step=0, steps=total, message="Drawing.", warning=warning))
 
         # 3. The pictures it starts from, in the drawn shape.
@@ -112,10 +115,13 @@ class Text2Image:
                     raise
                 batch = self._smaller(len(indexes), plan)
                 continue
-            # 5. Checked, resized, written with recipe and mark; side by side, since packing a PNG takes one core.
+            # 5. Checked, and brought to its size, one after the other on the device.
+            enlarged = [self._enlarged(plan, image, steps) for image in images]
+
+            # 6. Written with recipe and mark; side by side, since packing a PNG takes one core.
             with ThreadPoolExecutor(len(images)) as pool:
                 yield from pool.map(
-                    lambda index, image: self._finish(task, plan, index, image, base.revision), indexes, images
+                    lambda index, made: self._finish(task, plan, index, made, base.revision), indexes, enlarged
                 )
             finished += len(indexes)
 
@@ -196,21 +202,27 @@ class Text2Image:
             field="size",
         )
 
-    def _finish(self, task: Task, plan: Plan, index: int, image: Image.Image, revision: str) -> Drawn:
-        request = plan.request
+    def _enlarged(self, plan: Plan, image: Image.Image, steps: "Steps") -> Enlarged:
+        """The picture at its size. Raises BrokenPicture where there is nothing on it, Cancelled."""
         if numpy.asarray(image).max() <= BLACK:
             raise BrokenPicture(
                 f"{plan.base.id} drew nothing but black. Try another seed or less guidance, or set precision to fp32.",
                 field="precision",
             )
-        double = 2 if request.super_resolution else 1
-        image = fitted(image, request.width * double, request.height * double)
+        request = plan.request
+        return self.larger(
+            image, request.width, request.height, doubled=request.super_resolution, tick=steps.stop_if_cancelled
+        )
+
+    def _finish(self, task: Task, plan: Plan, index: int, made: Enlarged, revision: str) -> Drawn:
+        request = plan.request
+        image = made.image
         if "mask" in task.inputs:
             # What was not to be painted is the picture that was handed in, to the pixel.
             with Image.open(task.inputs["init"]) as init, Image.open(task.inputs["mask"]) as mask:
                 kept = fitted(init.convert("RGB"), *image.size)
                 image = Image.composite(image, kept, fitted(mask.convert("L"), *image.size))
-        recipe = _recipe(plan, index, self.device, image.size, revision)
+        recipe = {**_recipe(plan, index, self.device, image.size, revision), "enlarged_by": list(made.by)}
         path = task.folder / f"{index}.png"
         save_png(image, path, recipe)
         return Drawn(
@@ -241,9 +253,13 @@ class Steps:
         self.before, self.batch, self.total = before, batch, total
         self.told = 0.0
 
-    def __call__(self, pipeline: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+    def stop_if_cancelled(self) -> None:
+        """Raises Cancelled."""
         if self.is_cancelled():
             raise Cancelled
+
+    def __call__(self, pipeline: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+        self.stop_if_cancelled()
         now = time.monotonic()
         steps = self.plan.steps
         if now - self.told >= 0.2 or step + 1 >= steps:
