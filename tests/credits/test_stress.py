@@ -114,7 +114,8 @@ def test_kills_in_the_middle_of_anything_leave_no_drift_and_no_orphan(tmp_path: 
         assert running[place].is_alive(), "it must not end by itself"
         running[place].kill()
         running[place].join()
-        assert bench.faults() == []
+        if number % 10 == 0:  # it reads the whole book, which grows with every kill
+            assert bench.faults() == []
         running[place] = writer(writers + number)
     for process in running:
         process.kill()
