@@ -97,7 +97,7 @@ def test_pictures_are_found_as_the_gallery_finds_them(client: Client, served: Se
     done = ended(client, client.predict("A Purple heron", style="toon", count=2, api_name="/generate")["id"])
     ids = [one["id"] for one in done["made"]]
     served.studio.gallery.mark(OWNER, ids[:1], favourite=True)
-    asked = {"text": "heron purple", "kind": "image", "base": "starter", "style": "toon"}
+    asked: dict[str, Any] = {"text": "heron purple", "kind": "image", "base": "starter", "style": "toon"}
     found = client.predict(**asked, api_name="/pictures")
     assert ([one["id"] for one in found["pictures"]], found["total"]) == (ids[::-1], 2)
     told = {name: found["pictures"][0][name] for name in ("job", "prompt", "kind", "base", "style", "favourite")}
