@@ -38,9 +38,10 @@ class Photos:
         WeightsMissing and BrokenWeights.
         """
         handed = [self._handed(account, one) for one in photos]
-        if self._check is None:
-            self._check = import_module("studio.pipelines.photo_check").PhotoCheck(self._bases)
-        return self._check(handed, class_name=class_name, nature=nature, crop=crop, seen=seen)
+        check = self._check
+        if check is None:
+            check = self._check = import_module("studio.pipelines.photo_check").PhotoCheck(self._bases)
+        return check(handed, class_name=class_name, nature=nature, crop=crop, seen=seen)
 
     def _handed(self, account: str, photo: Path | str) -> Handed:
         if isinstance(photo, Path):
