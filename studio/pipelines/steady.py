@@ -10,8 +10,10 @@ batch of one and of eight. `steady(network)` gives the layers where that was see
 - takes exponentials of odd shapes picture by picture.
 
 A twin costs nothing where its case does not come up, and layers whose case cannot come up are left as they are.
-Where it was seen: PyTorch 2.14 with oneDNN on a processor with AVX-512 and AMX, by comparing every call of the
-starter's and of tiny networks of every family between batches of 1 to 16. Other processors may have cases of their own.
+Where it was seen: PyTorch 2.14 with oneDNN on a processor with AVX-512 and AMX, by comparing the starter's calls
+between a batch of 16 and smaller ones; tiny networks of every family are tested by their pixels. Other processors may
+have cases of their own. Exponentials that a network takes as functions, as Z-Image does, are left alone: the rows of
+real networks are multiples of what is computed at once.
 """
 
 from collections.abc import Callable
