@@ -111,8 +111,9 @@
     for (const button of all('[data-do]', window_)) button.dataset.ids = id;
     $('a.download', window_).href = `media/pictures/${id}.png?download`;
     const answer = await fetch(`media/pictures/${id}/about`);
-    if (!answer.ok || shown.ids[shown.at] !== id) return;
-    shown.about = await answer.json();
+    const about = answer.ok ? await answer.json() : null;
+    if (!about || shown.ids[shown.at] !== id) return; // turned over meanwhile
+    shown.about = about;
     const list = $('dl', window_);
     list.replaceChildren(...shown.about.pairs.flatMap(([name, value]) => {
       const [dt, dd] = [document.createElement('dt'), document.createElement('dd')];
