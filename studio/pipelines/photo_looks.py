@@ -14,7 +14,7 @@ FACE_SIDE = 128
 """Pixels to which a face is scaled before its sharpness is measured, so that photos of any size can be compared."""
 BLURRED_BELOW = 45.0
 """The variance of the Laplacian (Pech-Pacheco and others, 2000) of a grey face of `FACE_SIDE` pixels. Measured: 161 to
-654 on sharp photos; on the same ones under a Gaussian of a hundredth of the face's width 20 to 37, of a fiftieth 5 to 9.
+654 on sharp ones; on the same under a Gaussian of a hundredth of the face's width 20 to 37, of a fiftieth 5 to 9.
 """
 TILES, TILE_SIDE = 4, 64
 """Without a face the sharpest of 4 x 4 tiles is measured: a background may be blurred, the subject may not."""
