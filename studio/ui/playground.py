@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from studio.domain import Job, NotFound, Refused, StudioError
+from studio.domain import ImageRequest, Job, NotFound, Refused, StudioError
 from studio.service import Studio
 from studio.ui import filling, views
 from studio.ui import form as forms
@@ -19,6 +19,7 @@ from studio.ui.html import button, el, html, icon
 from studio.ui.visit import Visit, text_of
 from studio.ui.words import t
 
+NEWEST = 20  # jobs among which the newest of the Playground's is looked for
 MASK_BEGINS = "data:image/png;base64,"
 
 
@@ -127,15 +128,17 @@ def halt(visit: Visit, data: Mapping[str, object]) -> None:
 
 
 def focused(visit: Visit, focus: Any) -> Job | None:
-    """The job that the stage shows: the one asked for if it is there; else the one that runs; else the newest."""
+    """The job that the stage shows: the one asked for if it is there; else the one that runs; else the newest.
+
+    Those of the tools are shown on their own tabs.
+    """
     if isinstance(focus, str) and focus:
         try:
             return visit.studio.job(visit.account, focus)
         except (NotFound, Refused):
             pass
-    active = visit.studio.active_jobs(visit.account)
-    newest = visit.studio.jobs(visit.account, limit=1)
-    return active[0] if active else newest[0] if newest else None
+    found = [*visit.studio.active_jobs(visit.account), *visit.studio.jobs(visit.account, limit=NEWEST)]
+    return next((job for job in found if isinstance(job.request, ImageRequest)), None)
 
 
 def stage(visit: Visit, focus: Any) -> Markup:

@@ -13,7 +13,7 @@ from gradio_client.exceptions import AppError
 from studio.domain import OWNER, Picture
 from studio.pipelines.picture_files import read
 from studio.rules import new_id
-from studio.ui import tool_results, tools
+from studio.ui import playground, tool_results, tools
 from studio.ui.tool_options import hex_of
 from studio.ui.visit import Visit
 from tests.test_workshop import cut_short, png
@@ -169,3 +169,10 @@ def test_what_was_sent_and_deleted_meanwhile_is_not_shown(served: Served, visit:
 )
 def test_a_picked_colour_is_one_that_the_tool_takes(picked: str, colour: str) -> None:
     assert hex_of(picked) == colour
+
+
+def test_the_playground_goes_on_showing_its_own_newest_job(served: Served, visit: Visit, tmp_path: Path) -> None:
+    drawn = served.done()
+    made(served, png(tmp_path / "a.png"))
+    shown = playground.focused(visit, "")
+    assert shown is not None and shown.id == drawn.id
