@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,15 @@ def bench(models: Path, folder: Path, name: str, **training: Any) -> Bench:
     base = Bases((models,), folder, Catalogue.read()).find(name)
     family = replace(row, native=64, steps=2, training=small)
     return Bench(device=Device(settings), base=replace(base, family=family), folder=folder, told=[])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Networks this small are faster so; threads would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
