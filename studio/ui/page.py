@@ -195,7 +195,7 @@ def _wire_gallery(on: Callable[..., Any], shelf: Gallery) -> None:
     def filtered(visit: Visit, *asked: Any) -> tuple[str, Markup]:
         return "", gallery.shown(visit, *[*asked[:-1], ""])
 
-    changes = [shelf.text.input, shelf.kind.input, shelf.base.input, shelf.style.input, shelf.favourites.input]
+    changes = [shelf.text.change, shelf.kind.input, shelf.base.input, shelf.style.input, shelf.favourites.input]
     gr.on(
         changes, on(filtered), shelf.asked(), [shelf.place, shelf.grid], trigger_mode="always_last", **QUIET
     )  # fmt: skip
