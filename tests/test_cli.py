@@ -489,7 +489,7 @@ def test_stopping_it_while_the_page_works_on_it_cancels_it_there(shell: Shell, m
         raise KeyboardInterrupt
 
     waited = threading.Event()
-    monkeypatch.setattr("studio.cli.making.Meter.show", lambda *_: stop() if page.drawn else waited.set())
+    monkeypatch.setattr("studio.cli.waiting.Meter.show", lambda *_: stop() if page.drawn else waited.set())
     done = shell("generate", "x", "--count", "8", "--json")
     assert done.code == 1
     assert done.json["charged"] == {"playground": len(done.json["pictures"])}

@@ -169,7 +169,7 @@ def test_too_many_files_are_refused_unread(shell: Shell) -> None:
         ("background --on picture", "behind", "picture"),
         ("background --model auto", "model", "u2netp"),
         ("upscale --id 7", "id", "UUID"),
-        ("upscale", "FILE", "FILE"),
+        ("upscale", "files", "FILE"),
     ],
 )
 def test_bad_usage_is_one_sentence_and_costs_nothing(shell: Shell, words: str, field: str, allowed: str) -> None:

@@ -137,7 +137,8 @@ def test_doctor_looks_at_everything(machine: Machine) -> None:
     machine("jobs", "list")
     done = machine("doctor")
     findings = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
-    names = ("python", "sqlite", "data", "database", "credits", "models", "bases", "weights", "device", "attention")
+    names = ("python", "sqlite", "data", "database", "credits", "models", "bases", "styles", "weights", "device")
+    names = (*names, "attention")
     assert tuple(findings) == names
     assert done.returncode == 0, done.stdout
     assert "starter" in findings["bases"]["said"]

@@ -111,7 +111,10 @@ def test_where_one_of_two_prices_cannot_be_paid_neither_is_held(bench: Bench) ->
     assert bench.count("job") == bench.count("hold") == 0
 
 
-def test_both_prices_of_an_avatar_with_a_tool_are_captured_for_what_was_delivered(bench: Bench) -> None:
+def test_both_prices_of_an_avatar_with_a_tool_are_captured_for_what_was_delivered(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Jobs, "_tune", lambda *_: None)  # the fake needs no weights
     bench.grant(10, kind="tune_image", key="a")
     bench.grant(10, kind="playground", key="b")
 
@@ -378,7 +381,8 @@ def test_no_statement_of_a_jobs_life_reads_a_whole_table(bench: Bench) -> None:
     assert len(plans) > 10
     # The indexes on what is open: they hold what waits, runs or is left, and not what has been.
     # json_each walks a job's own warnings.
-    short = ("job_waiting", "job_running", "grant_left")
+    # What was handed in is held against the files once at the start.
+    short = ("job_waiting", "job_running", "grant_left", "sqlite_autoindex_upload_2")
     scans = [plan for plan in plans if plan[0].startswith("SCAN") and "json_each" not in plan[0]]
     assert [plan for plan in scans if not plan[0].endswith(short)] == []
 
