@@ -35,22 +35,23 @@ CHECKS = {
 }
 
 
+def has_weights(root: Path) -> bool:
+    """Whether the small default set was fetched into this models folder, or tried to be."""
+    return os.environ.get("STUDIO_MODELS", "") in read_stamp(root / ".venv").get("weights", [])
+
+
 def fetch_weights(root: Path, python: Path) -> None:
-    """Fetches the small default set once; whether it came or not, the studio goes on."""
-    venv = root / ".venv"
-    where = os.environ.get("STUDIO_MODELS", "")
-    if where in read_stamp(venv).get("weights", []):
+    """Fetches the small default set once, holding the lock; whether it came or not, the studio goes on."""
+    if has_weights(root):
         return
-    with alone(root):
-        stamp = read_stamp(venv)
-        if where in stamp.get("weights", []):
-            return
-        say("Fetching the small model files for upscaling, backgrounds and the photo check, this once.")
-        fetch = [str(python), "-P", "-m", "studio", "models", "fetch"]
-        code = subprocess.call(fetch, stdout=sys.stderr, env=environment(root))
-        if code != 0:
-            say("They did not come; the studio works without them. To try again: python3 start.py run -- models fetch")
-        write_stamp(venv, {**stamp, "weights": [*stamp.get("weights", []), where]})
+    venv = root / ".venv"
+    stamp = read_stamp(venv)
+    say("Fetching the small model files for upscaling, backgrounds and the photo check, this once.")
+    fetch = [str(python), "-P", "-m", "studio", "models", "fetch"]
+    code = subprocess.call(fetch, stdout=sys.stderr, env=environment(root))
+    if code != 0:
+        say("They did not come; the studio works without them. To try again: python3 start.py run -- models fetch")
+    write_stamp(venv, {**stamp, "weights": [*stamp.get("weights", []), os.environ.get("STUDIO_MODELS", "")]})
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -112,11 +113,14 @@ def main(arguments: Sequence[str]) -> int:
         make_ready(ROOT, dev=False, pinned=pinned)
         return 0
 
-    python = make_ready(ROOT, dev=command in ("test", "check"), pinned=pinned)
+    # Packages and weights under one lock: a second start waits once, and finds both.
+    fetches = fetch_weights if command != "check" and rest[:1] != ["models"] else None
+    python = make_ready(ROOT, dev=command in ("test", "check"), pinned=pinned, then=fetches)
     if command == "check":
         return check(python, rest)
-    if rest[:1] != ["models"]:
-        fetch_weights(ROOT, python)
+    if fetches and not has_weights(ROOT):
+        with alone(ROOT):
+            fetches(ROOT, python)
 
     # 3. The command itself, in the caller's folder; the page and the tests in the studio's.
     if command == "run":

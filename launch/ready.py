@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 from launch.fault import Fault, answer, say
 from launch.pip import ROOM_GB, pip
@@ -84,8 +84,11 @@ def missing(root: Path, stamp: Mapping[str, Any], dev: bool, pinned: bool) -> di
     return found
 
 
-def make_ready(root: Path, dev: bool, pinned: bool = True) -> Path:
-    """Brings .venv to what is wanted and returns its Python; does nothing where it is so already. Raises `Fault`."""
+def make_ready(root: Path, dev: bool, pinned: bool = True, then: Callable[[Path, Path], None] | None = None) -> Path:
+    """Brings .venv to what is wanted and returns its Python; does nothing where it is so already. Raises `Fault`.
+
+    `then` is called with the folder and that Python after an installation, before a start that waits goes on.
+    """
     venv = root / ".venv"
     if is_ready(root, dev, pinned):
         return venv_python(venv)
@@ -98,6 +101,8 @@ def make_ready(root: Path, dev: bool, pinned: bool = True) -> Path:
         mend(root, line)
         # 3. What is new or was never installed.
         install(root, line, dev, pinned)
+        if then:
+            then(root, venv_python(venv))
     return venv_python(venv)
 
 

@@ -84,7 +84,8 @@ def remove_unused(tx: Tx, folder: Path, account: str, upload: str) -> None:
 def drop_orphans(tx: Tx, folder: Path) -> None:
     """Removes what a crash left without a row, half files among them, but nothing that was written just now: another
     process may be about to take it over. Raises OSError."""
-    known = {str(row["file"]) for row in tx.execute("SELECT file FROM upload")}
     for file in folder.iterdir():
-        if file.name not in known and file.stat().st_mtime < time.time() - AT_WORK:
+        if file.stat().st_mtime >= time.time() - AT_WORK:
+            continue
+        if tx.execute("SELECT 1 FROM upload WHERE file = ?", (file.name,)).fetchone() is None:
             file.unlink(missing_ok=True)
