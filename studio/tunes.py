@@ -1,6 +1,6 @@
 """What may be asked of a training: whose photos, of what, on which base, with whose consent. Standard library only."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -9,6 +9,7 @@ from studio.rules import MOST_PROMPT, MOST_SEED, flag, known_fields, name, shown
 
 LEAST_PHOTOS, MOST_PHOTOS = 4, 30
 MOST_STYLES = 8
+MOST_LOSSES = 200
 TOKEN = "sks"  # stands before the class for this one; rare enough to mean nothing yet
 CLASSES = ("person", "man", "woman", "boy", "girl", "couple", "dog", "cat", "object")
 POLICIES = ("keep-avatars", "delete-all")
@@ -116,6 +117,13 @@ def subject_of(class_name: str) -> str:
 def photo_field(index: int) -> str:
     """Under which field a task has the file of that photo."""
     return f"photo {index + 1}"
+
+
+def thinned(losses: Sequence[float]) -> list[float]:
+    """What is kept and plotted of the loss of every step: at most 200 means of equal parts, oldest first."""
+    parts = min(len(losses), MOST_LOSSES)
+    cuts = [round(part * len(losses) / parts) for part in range(parts + 1)] if parts else []
+    return [round(sum(losses[start:end]) / (end - start), 5) for start, end in zip(cuts, cuts[1:], strict=False)]
 
 
 def _one_of(field: str, value: object, allowed: tuple[str, ...]) -> None:

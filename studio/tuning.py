@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from studio.credits import pricing
 from studio.domain import (
+    AVATARS_A_STYLE,
     Charge,
     Clock,
     ImageRequest,
@@ -62,7 +63,7 @@ class Tuning:
 
     def quote(self, styles: int) -> tuple[Charge, ...]:
         """What training a tune costs, and then its first avatars in so many styles. Raises Refused."""
-        first = (pricing.avatars(self._prices(), styles * 8),) if styles else ()
+        first = (pricing.avatars(self._prices(), styles * AVATARS_A_STYLE),) if styles else ()
         return (pricing.training(self._prices()), *first)
 
     def train(

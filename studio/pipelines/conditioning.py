@@ -1,7 +1,7 @@
 """Turns prompts into what a pipeline's call takes instead of them: one function for each way of reading a prompt.
 
-Each encodes once, for one picture; the call's `num_images_per_prompt` repeats it. A prompt longer than the text encoder
-reads is cut, and the cut is told with the words it fell on.
+Each encodes once, for one picture, on the device that it is told; the call's `num_images_per_prompt` repeats it. A
+prompt longer than the text encoder reads is cut, and the cut is told with the words it fell on.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,12 +21,13 @@ class Conditioning:
     warnings: tuple[str, ...]
 
 
-def clip(pipeline: Any, prompt: str, negative: str, *, guided: bool, dtype: torch.dtype) -> Conditioning:
+def clip(
+    pipeline: Any, prompt: str, negative: str, *, guided: bool, device: torch.device, dtype: torch.dtype
+) -> Conditioning:
     """Stable Diffusion 1.x: one CLIP, the same number of tokens for both prompts."""
     limit = int(pipeline.text_encoder.config.max_position_embeddings)
     prompt, warnings = cut(pipeline.tokenizer, prompt, limit, "prompt")
     negative, more = cut(pipeline.tokenizer, negative, limit, "negative")
-    device = pipeline._execution_device  # diffusers looks through every layer for it
     embeds = [
         pipeline.encode_prompt(words, device, 1, False)[0].to(dtype)
         for words in ([prompt, negative] if guided else [prompt])
@@ -35,12 +36,13 @@ def clip(pipeline: Any, prompt: str, negative: str, *, guided: bool, dtype: torc
     return Conditioning(arguments=dict(zip(names, embeds, strict=False)), warnings=(*warnings, *more))
 
 
-def clip_pair(pipeline: Any, prompt: str, negative: str, *, guided: bool, dtype: torch.dtype) -> Conditioning:
+def clip_pair(
+    pipeline: Any, prompt: str, negative: str, *, guided: bool, device: torch.device, dtype: torch.dtype
+) -> Conditioning:
     """Stable Diffusion XL: two CLIPs side by side, and a summary of the second."""
     limit = int(pipeline.text_encoder_2.config.max_position_embeddings)
     prompt, warnings = cut(pipeline.tokenizer_2, prompt, limit, "prompt")
     negative, more = cut(pipeline.tokenizer_2, negative, limit, "negative")
-    device = pipeline._execution_device  # diffusers looks through every layer for it
     arguments: dict[str, Any] = {}
     for words, kind in [(prompt, ""), (negative, "negative_")] if guided else [(prompt, "")]:
         embeds, _, pooled, _ = pipeline.encode_prompt(
@@ -51,22 +53,26 @@ def clip_pair(pipeline: Any, prompt: str, negative: str, *, guided: bool, dtype:
     return Conditioning(arguments=arguments, warnings=(*warnings, *more))
 
 
-def klein(pipeline: Any, prompt: str, negative: str, *, guided: bool, dtype: torch.dtype) -> Conditioning:
+def klein(
+    pipeline: Any, prompt: str, negative: str, *, guided: bool, device: torch.device, dtype: torch.dtype
+) -> Conditioning:
     """FLUX.2 klein: layers 9, 18 and 27 of a chat model that is told the prompt."""
     prompt, warnings = cut_chat(pipeline.tokenizer, prompt, "prompt", thinking=False)
     negative, more = cut_chat(pipeline.tokenizer, negative, "negative", thinking=False)
-    arguments = {"prompt_embeds": pipeline.encode_prompt(prompt)[0].to(dtype)}
+    arguments = {"prompt_embeds": pipeline.encode_prompt(prompt, device)[0].to(dtype)}
     if guided:
-        arguments["negative_prompt_embeds"] = pipeline.encode_prompt(negative)[0].to(dtype)
+        arguments["negative_prompt_embeds"] = pipeline.encode_prompt(negative, device)[0].to(dtype)
     return Conditioning(arguments=arguments, warnings=(*warnings, *more))
 
 
-def z_image(pipeline: Any, prompt: str, negative: str, *, guided: bool, dtype: torch.dtype) -> Conditioning:
+def z_image(
+    pipeline: Any, prompt: str, negative: str, *, guided: bool, device: torch.device, dtype: torch.dtype
+) -> Conditioning:
     """Z-Image: the last layer but one of a chat model, without padding, so as a list of one tensor a picture."""
     prompt, warnings = cut_chat(pipeline.tokenizer, prompt, "prompt", thinking=True)
     negative, more = cut_chat(pipeline.tokenizer, negative, "negative", thinking=True)
     embeds, against = pipeline.encode_prompt(
-        prompt, do_classifier_free_guidance=guided, negative_prompt=negative if guided else None
+        prompt, device, do_classifier_free_guidance=guided, negative_prompt=negative if guided else None
     )
     arguments = {
         "prompt_embeds": [one.to(dtype) for one in embeds],

@@ -93,6 +93,7 @@ class Text2Image:
                 plan.prompt,
                 plan.negative,
                 guided=family.negative and plan.guidance > 1,
+                device=self.device.torch,
                 dtype=self.device.precision.latents,
             )
         plainly = self.larger.warning(doubled=request.super_resolution)

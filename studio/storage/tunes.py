@@ -10,8 +10,8 @@ from studio.domain import Job, NotFound, Refused, Trained, Tune, TuneRequest, Tu
 from studio.rules import canonical
 from studio.storage.database import NEWEST, Tx
 from studio.storage.folder import fsync_folder
+from studio.tunes import thinned
 
-MOST_LOSSES = 200  # kept of a training, as means of equal parts
 KEPT = 30 * 86_400
 """Seconds that a tune's model is kept after its training."""
 
@@ -62,7 +62,7 @@ def add(tx: Tx, folder: Path, job: Job, trained: Trained, *, now: int) -> bool:
         UPDATE tune SET file = ?, recipe = ?, losses = ?, trained_at = ?, expires_at = ?
         WHERE id = ? AND file IS NULL AND deleted_at IS NULL
         """,
-        (file, canonical(dict(trained.recipe)), canonical(_thinned(trained.losses)), now, now + KEPT, tune),
+        (file, canonical(dict(trained.recipe)), canonical(thinned(trained.losses)), now, now + KEPT, tune),
     )
     if done.rowcount == 0:
         trained.file.unlink()
@@ -71,12 +71,6 @@ def add(tx: Tx, folder: Path, job: Job, trained: Trained, *, now: int) -> bool:
     trained.file.replace(folder / file)
     fsync_folder(folder)
     return True
-
-
-def _thinned(losses: tuple[float, ...]) -> list[float]:
-    parts = min(len(losses), MOST_LOSSES)
-    cuts = [round(part * len(losses) / parts) for part in range(parts + 1)] if parts else []
-    return [round(sum(losses[start:end]) / (end - start), 5) for start, end in zip(cuts, cuts[1:], strict=False)]
 
 
 def get(tx: Tx, account: str, tune: str) -> Tune:

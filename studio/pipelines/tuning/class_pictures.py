@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from studio.domain import Cancelled, IsCancelled, Progress, Report
-from studio.pipelines import loading, schedulers
+from studio.pipelines import schedulers
 from studio.pipelines.bases import Base
 from studio.pipelines.device import Device
 from studio.pipelines.tuning.recipe import Photo
@@ -30,13 +30,17 @@ def made(
     device: Device,
     pipeline: Any,
     base: Base,
+    revision: str,
     class_name: str,
     report: Report,
     is_cancelled: IsCancelled,
     *,
     total: int,
 ) -> list[Photo]:
-    """The pictures of the class in the family's native square, from the folder or drawn now. Raises Cancelled."""
+    """The pictures of the class in the family's native square, from the folder or drawn now. Raises Cancelled.
+
+    `revision` is the base's: another one draws others.
+    """
     family, training = base.family, base.family.training
     assert training is not None
     subject = ARTICLES.get(class_name, f"a {class_name}")
@@ -47,7 +51,7 @@ def made(
     if not prompts:
         return []
     # 1. Kept under all that they depend on.
-    belongs = canonical([base.id, loading.revision_of(base), prompts, family.native, str(device.precision)])
+    belongs = canonical([base.id, revision, prompts, family.native, str(device.precision)])
     file = device.settings.data / FOLDER / f"{hashlib.sha256(belongs.encode()).hexdigest()[:32]}.safetensors"
     pixels = _kept(file)
     # 2. Drawn where they are not there.

@@ -30,6 +30,7 @@ class Diffusion:
         self.pipeline = pipeline
         self.family = family
         self.device = pipeline._execution_device
+        self.dtype = pipeline.vae.dtype
         self.scheduler: Any = DDPMScheduler.from_config(pipeline.scheduler.config)
         self.snr = _snr(self.scheduler)
         if self.scheduler.config["prediction_type"] not in ("epsilon", "v_prediction"):
@@ -53,7 +54,7 @@ class Diffusion:
         height, width = photos[0].pixels.shape[:2]
         examples: list[Example] = []
         for photo in photos:  # one at a time: the encoder takes more memory than all of the training
-            pixels = to_tensor(photo.pixels).to(self.device, vae.dtype)
+            pixels = to_tensor(photo.pixels).to(self.device, self.dtype)
             latents = vae.encode(pixels[None]).latent_dist
             examples.append(
                 {
@@ -117,7 +118,7 @@ class Diffusion:
 
     def _reading(self, prompt: str) -> Mapping[str, torch.Tensor]:
         way = conditioning.WAYS[self.family.conditioning]
-        return way(self.pipeline, prompt, "", guided=False, dtype=self.pipeline.vae.dtype).arguments
+        return way(self.pipeline, prompt, "", guided=False, device=self.device, dtype=self.dtype).arguments
 
 
 def _snr(scheduler: Any) -> torch.Tensor:

@@ -42,6 +42,7 @@ class Flow:
         self.pipeline = pipeline
         self.family = family
         self.device = pipeline._execution_device
+        self.dtype = pipeline.transformer.dtype
         self.way = WAYS[family.conditioning]
         self.parts: Mapping[str, nn.Module] = {"transformer": pipeline.transformer}
         lora.put_in(pipeline.transformer, training.targets, rank=rank, alpha=rank, seed=seed)
@@ -58,7 +59,7 @@ class Flow:
             if photo.prompt not in self._prompts:
                 self._prompts[photo.prompt] = len(self._words)
                 read = conditioning.WAYS[self.family.conditioning]
-                words = read(self.pipeline, photo.prompt, "", guided=False, dtype=self.pipeline.transformer.dtype)
+                words = read(self.pipeline, photo.prompt, "", guided=False, device=self.device, dtype=self.dtype)
                 self._words.append(words.arguments)
             examples.append({"latents": latents, "prompt": torch.tensor(self._prompts[photo.prompt])})
         return examples
@@ -72,7 +73,7 @@ class Flow:
         share = sigma.view(-1, 1, 1, 1)
         noisy = (1 - share) * clean + share * noise
         words = [self._words[int(one["prompt"])] for one in examples]
-        predicted = self.way.velocity(self.pipeline, noisy, sigma, words)
+        predicted = self.way.velocity(self.pipeline, noisy.to(self.dtype), sigma, words)
         return (predicted.float() - (noise - clean)).square().mean(dim=(1, 2, 3))
 
     def save(self, folder: Path) -> Path:
@@ -100,8 +101,8 @@ def _klein_velocity(
     prompts = torch.cat([one["prompt_embeds"] for one in words])
     packed = pipeline._pack_latents(noisy)
     made = network(
-        hidden_states=packed.to(network.dtype),
-        timestep=sigma.to(network.dtype),
+        hidden_states=packed,
+        timestep=sigma.to(packed.dtype),
         guidance=None,
         encoder_hidden_states=prompts,
         txt_ids=pipeline._prepare_text_ids(prompts).to(noisy.device),
@@ -129,7 +130,7 @@ def _z_velocity(
     network = pipeline.transformer
     prompts = [one for each in words for one in each["prompt_embeds"]]
     # It counts time from noise to picture, and its answer points that way too.
-    made = network(list(noisy.to(network.dtype).unsqueeze(2)), 1 - sigma, prompts, return_dict=False)[0]
+    made = network(list(noisy.unsqueeze(2)), 1 - sigma, prompts, return_dict=False)[0]
     return -torch.stack([one.float() for one in made]).squeeze(2)
 
 

@@ -29,9 +29,10 @@ def put_in(network: Any, targets: str, *, rank: int, alpha: int, seed: int) -> N
         torch.manual_seed(seed)
         config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=targets)
         network.add_adapter(config, adapter_name=ADAPTER)
+    dtype = network.dtype  # diffusers looks through every layer for it
     for parameter in trained(network):
         # peft keeps them in fp32, and would turn every input of theirs to fp32 and back.
-        parameter.data = parameter.data.to(network.dtype)
+        parameter.data = parameter.data.to(dtype)
 
 
 def trained(network: nn.Module) -> list[nn.Parameter]:

@@ -29,7 +29,7 @@ from studio.pipelines.tuning.masters import Masters, Trainee, adamw, adamw_in_ei
 from studio.pipelines.tuning.recipe import Example, Photo, TuneRecipe
 from studio.pipelines.versions import versions
 from studio.rules import canonical
-from studio.tunes import photo_field, subject_of
+from studio.tunes import photo_field, subject_of, thinned
 
 SAVED_EVERY = 60.0  # seconds
 TOLD_EVERY = 0.5
@@ -51,6 +51,7 @@ class Plan:
     text: bool
     prompt: str
     seed: int
+    revision: str
     belongs: str
     """What of it a checkpoint must agree with."""
 
@@ -84,7 +85,14 @@ class Train:
         photos = _photos(task, plan)
         others = (
             class_pictures.made(
-                self.device, pipeline, plan.base, request.class_name, report, is_cancelled, total=plan.steps
+                self.device,
+                pipeline,
+                plan.base,
+                plan.revision,
+                request.class_name,
+                report,
+                is_cancelled,
+                total=plan.steps,
             )
             if request.prior
             else []
@@ -138,6 +146,7 @@ class Train:
             text=training.text if request.text_encoder is None else request.text_encoder,
             prompt=f"{prompt}, {request.caption}" if request.caption else prompt,
             seed=request.seed,
+            revision=revision,
             belongs=hashlib.sha256(canonical([request.to_json(), base.id, revision, steps]).encode()).hexdigest(),
         )
 
@@ -189,10 +198,11 @@ class Train:
                 run.save()
                 saved = now
             # A picture now and then, of the averaged weights, as long as that takes next to nothing.
-            if (sampled := spent <= SAMPLED_SHARE * (now - began)) and run.masters.steps >= run.plan.steps // 10:
+            is_due = run.masters.steps >= run.plan.steps // 10 and spent <= SAMPLED_SHARE * (now - began)
+            if is_due:
                 preview = run.sample(pipeline, self.device)
                 spent += time.monotonic() - now
-            if now - told >= TOLD_EVERY or sampled or run.masters.steps == run.plan.steps:
+            if now - told >= TOLD_EVERY or is_due or run.masters.steps == run.plan.steps:
                 told = now
                 run.write_losses()
                 message = f"Step {run.masters.steps} of {run.plan.steps}, loss {run.loss:.3f}."
@@ -251,16 +261,15 @@ class Run:
         checkpoint.save(self.folder, state, self.plan.belongs)
 
     def write_losses(self) -> None:
-        """Writes what the page plots: at most 200 means, oldest first."""
-        parts = numpy.array_split(self.losses, min(len(self.losses), 200))
-        (self.folder / LOSSES).write_text(
-            json.dumps([round(float(part.mean()), 5) for part in parts]), encoding="utf-8"
-        )
+        """Writes what the page plots."""
+        (self.folder / LOSSES).write_text(json.dumps(thinned(self.losses)), encoding="utf-8")
 
     def sample(self, pipeline: Any, device: Device) -> Path:
         """A picture of the sitter as far as he is learnt; always of the same seed."""
-        for name in ("vae", *self.plan.training.text_encoders):
-            getattr(pipeline, name).to(device.torch)
+        away = [getattr(pipeline, name) for name in ("vae", *self.plan.training.text_encoders)]
+        away = [network for network in away if network not in self.recipe.parts.values()]
+        for network in away:
+            network.to(device.torch)
         with self.masters.averaged(), torch.inference_mode():
             image: Image.Image = pipeline(
                 prompt=self.plan.prompt,
@@ -270,6 +279,8 @@ class Run:
                 guidance_scale=self.plan.base.family.guidance + self.plan.base.family.guidance_shift,
                 generator=torch.Generator().manual_seed(0),
             ).images[0]
+        for network in away:
+            network.to("cpu")
         image.thumbnail((256, 256))
         part = self.folder / f"{SAMPLE}.part"
         image.save(part, "png")
@@ -336,7 +347,7 @@ def _recipe(plan: Plan, device: Device) -> Mapping[str, object]:
         "base": {
             "id": plan.base.id,
             "family": plan.base.family.id,
-            "revision": loading.revision_of(plan.base),
+            "revision": plan.revision,
             "licence": plan.base.licence,
         },
         "steps": plan.steps,
