@@ -19,3 +19,9 @@ def bench(tmp_path: Path, clock: StillClock) -> Iterator[Bench]:
     yield made
     assert made.faults() == [], "every test leaves an account book that agrees with itself"
     made.database.close()
+
+
+@pytest.fixture
+def nothing_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout without weights: `start.py` fetches some into its models folder, where every studio looks too."""
+    monkeypatch.setattr("studio.settings.REPOSITORY", tmp_path / "checkout")

@@ -181,6 +181,7 @@ def test_bad_usage_is_one_sentence_and_costs_nothing(shell: Shell, words: str, f
     assert not shell.tool.asked
 
 
+@pytest.mark.usefixtures("nothing_shipped")
 @pytest.mark.parametrize("kind", KINDS)
 def test_missing_weights_are_one_sentence_with_the_command_within_a_second(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str

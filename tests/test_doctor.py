@@ -68,6 +68,7 @@ def test_an_account_book_that_does_not_agree_is_found(settings: Settings) -> Non
     assert "owner tune has 7, should have 0" in finding.said
 
 
+@pytest.mark.usefixtures("nothing_shipped")
 def test_missing_weights_are_a_warning_and_damaged_ones_a_failure(settings: Settings) -> None:
     weights = found(settings)["weights"]
     assert weights.state == "warning"

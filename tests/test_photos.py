@@ -117,7 +117,7 @@ def test_a_folder_that_is_not_there_or_empty_is_refused(tmp_path: Path, capsys: 
         assert str(folder) in told["error"]
 
 
-@pytest.mark.usefixtures("home")
+@pytest.mark.usefixtures("home", "nothing_shipped")
 def test_without_the_weights_the_command_says_how_to_get_them(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, told = answer(capsys, photos, "--photos", "real")
     assert code == 1
@@ -142,6 +142,7 @@ def test_anothers_photos_do_not_exist(studio: Studio, photos: Path) -> None:
         studio.check_photos(OWNER, [taken.upload], class_name="cat")
 
 
+@pytest.mark.usefixtures("nothing_shipped")
 def test_missing_weights_and_wrong_choices_are_refused(studio: Studio, photos: Path) -> None:
     with pytest.raises(WeightsMissing):
         studio.check_photos(OWNER, [photos / "coffee.jpg"])

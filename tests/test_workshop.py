@@ -298,6 +298,7 @@ def test_a_picture_of_the_gallery_keeps_its_recipe_and_mark_and_tells_what_was_d
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("nothing_shipped")
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_missing_is_one_sentence_before_anything_is_handed_in(tmp_path: Path, kind: str) -> None:
     settings = Settings(data=tmp_path / "data", models=tmp_path / "models")

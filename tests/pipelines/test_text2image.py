@@ -271,7 +271,7 @@ class SmallMemory(text2image.Text2Image):
     holds = 2
     batches: list[int]
 
-    def _draw(self, pipeline, plan, seeds, arguments, steps):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def _draw(self, pipeline, plan, seeds, arguments, steps):  # type: ignore[no-untyped-def]
         self.batches.append(len(seeds))
         if len(seeds) > self.holds:
             raise torch.OutOfMemoryError("CUDA out of memory.")
