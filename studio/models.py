@@ -18,9 +18,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TuneDefaults:
+    """How a base is trained where nothing else is asked: steps, rank, and whether its text encoder learns too."""
+
+    steps: int
+    rank: int
+    text_encoder: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class BaseInfo:
     """A base model as one may choose it. `schedulers` are ids with their titles, the default first; `guidance`,
-    `steps` and `strength` the defaults of its family; `eights` by class the styles of a new tune's avatars."""
+    `steps` and `strength` the defaults of its family; `eights` by class the styles of a new tune's avatars, `tune` how
+    it is trained, None where it only draws."""
 
     id: str
     title: str
@@ -39,6 +49,7 @@ class BaseInfo:
     takes_init: bool
     takes_mask: bool
     eights: Eights
+    tune: TuneDefaults | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +150,7 @@ class Models:
 
 
 def _base_info(offer: Offer, family: Family) -> BaseInfo:
+    trained = family.training
     return BaseInfo(
         id=offer.id,
         title=family.title,
@@ -157,4 +169,5 @@ def _base_info(offer: Offer, family: Family) -> BaseInfo:
         takes_init=family.init is not None,
         takes_mask=family.mask is not None,
         eights=family.eights,
+        tune=trained and TuneDefaults(steps=trained.steps, rank=trained.rank, text_encoder=trained.text),
     )

@@ -169,6 +169,13 @@ def check_choices(class_name: str, nature: str, crop: str) -> None:
             raise Refused(f"{field} must be one of {words}, not {shown(value)}.", field=field, allowed=words)
 
 
+def centre(width: int, height: int) -> Box:
+    """The largest square about the middle of a photo."""
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
+
+
 def of_count(count: int) -> tuple[Reason, ...]:
     """What is to say of so many photos."""
     if count < LEAST_PHOTOS:

@@ -43,6 +43,10 @@ class Photos:
             check = self._check = import_module("studio.pipelines.photo_check").PhotoCheck(self._bases)
         return check(handed, class_name=class_name, nature=nature, crop=crop, seen=seen)
 
+    def file(self, account: str, upload: str) -> Path:
+        """The file of a photo that was handed in, upright and without metadata. Raises NotFound."""
+        return self._handed(account, upload).file
+
     def _handed(self, account: str, photo: Path | str) -> Handed:
         if isinstance(photo, Path):
             return Handed(file=photo, name=photo.name)

@@ -210,6 +210,10 @@ class Studio:
         """
         return self._photos.check(account, photos, class_name=class_name, nature=nature, crop=crop, seen=seen)
 
+    def photo(self, account: str, upload: str) -> Path:
+        """The file of a photo that was handed in. To be read, never changed. Raises NotFound."""
+        return self._photos.file(account, upload)
+
     # --- making ---
 
     def check(self, fields: Mapping[str, object], *, init: bool = False, mask: bool = False) -> ImageRequest:

@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from studio.photo_report import CropMode
+from studio.photo_report import CropMode, centre
 from studio.pipelines.faces import DETECTOR_SIDE, Box, Faces
 from studio.tunes import Box as Edges
 
@@ -131,13 +131,6 @@ def around(boxes: list[Box], width: int, height: int) -> Edges:
     y = round((top + bottom) / 2 - FACE_AT * side)
     x, y = min(max(x, 0), width - side), min(max(y, 0), height - side)
     return x, y, x + side, y + side
-
-
-def centre(width: int, height: int) -> Edges:
-    """The largest square about the middle."""
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    return left, top, left + side, top + side
 
 
 def _detail(rgb: Array, side: int) -> float:
