@@ -43,9 +43,9 @@ class Photos:
             check = self._check = import_module("studio.pipelines.photo_check").PhotoCheck(self._bases)
         return check(handed, class_name=class_name, nature=nature, crop=crop, seen=seen)
 
-    def file(self, account: str, upload: str) -> Path:
-        """The file of a photo that was handed in, upright and without metadata. Raises NotFound."""
-        return self._handed(account, upload).file
+    def small(self, account: str, upload: str) -> bytes:
+        """A small copy of a photo that was handed in, as WebP, made anew each time. Raises NotFound."""
+        return import_module("studio.storage.small").photo(self._handed(account, upload).file)
 
     def _handed(self, account: str, photo: Path | str) -> Handed:
         if isinstance(photo, Path):

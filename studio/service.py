@@ -101,6 +101,7 @@ class Studio:
             jobs=self._jobs,
             workshop=self.workshop,
             wake=self._worker.wake,
+            put_right=lambda: put_right(self._jobs),
             prices=prices,
             clock=clock,
         )
@@ -210,9 +211,9 @@ class Studio:
         """
         return self._photos.check(account, photos, class_name=class_name, nature=nature, crop=crop, seen=seen)
 
-    def photo(self, account: str, upload: str) -> Path:
-        """The file of a photo that was handed in. To be read, never changed. Raises NotFound."""
-        return self._photos.file(account, upload)
+    def small_photo(self, account: str, upload: str) -> bytes:
+        """A small copy of a photo that was handed in, as WebP, of which nothing is kept. Raises NotFound."""
+        return self._photos.small(account, upload)
 
     # --- making ---
 
@@ -299,7 +300,8 @@ class Studio:
         return job
 
     def wait(self, account: str, job_id: str, show: Callable[[Job], None] = lambda job: None) -> Job:
-        """Waits until the job has ended: for commands, since it works the queue itself where no other process does.
+        """Waits until the job has ended or is paused: for commands, since it works the queue itself where no other
+        process does.
 
         On KeyboardInterrupt the job is back in the queue, or still runs in the other process.
         Raises NotFound, and StorageFailed where the queue stands still.

@@ -1,5 +1,6 @@
-"""Small copies of pictures for lists: made when first looked at, and erased with the picture."""
+"""Small copies of pictures for lists, made when first looked at and erased with the picture; and of photos."""
 
+import io
 import zlib
 from pathlib import Path
 
@@ -35,6 +36,21 @@ def small(folder: Path, picture: Picture) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def photo(file: Path) -> bytes:
+    """A small copy of a photo as WebP. Nothing is kept: photos go soon, and must leave nothing behind.
+
+    Raises NotFound where the file is gone or no picture.
+    """
+    body = io.BytesIO()
+    try:
+        with _opened(file) as image:
+            image.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+            image.convert("RGB").save(body, "WEBP", quality=80, method=0)
+    except (OSError, SyntaxError, ValueError, zlib.error) as error:
+        raise NotFound("There is no such photo.", field="id") from error
+    return body.getvalue()
 
 
 def _opened(file: Path) -> Image.Image:
