@@ -13,10 +13,11 @@ Answer = dict[str, object]
 
 
 def of_charges(charges: Sequence[Charge]) -> Answer:
-    """`price` and `kind` are the first charge's; `charges` has all: a super-resolved avatar costs of two kinds."""
+    """`price` and `kind` are the first charge's (0 and null where it costs nothing); `charges` has all: a
+    super-resolved avatar costs of two kinds."""
     return {
-        "price": charges[0].amount,
-        "kind": charges[0].kind,
+        "price": charges[0].amount if charges else 0,
+        "kind": charges[0].kind if charges else None,
         "charges": [
             {"kind": charge.kind, "each": charge.each, "count": charge.count, "amount": charge.amount}
             for charge in charges
@@ -88,7 +89,7 @@ def of_making(job: Job, pictures: Sequence[Answer]) -> Answer:
     """What a command that makes pictures answers with."""
     return {
         "job": job.id,
-        "price": job.charges[0].amount,
+        "price": of_charges(job.charges)["price"],
         "seconds": round(job.seconds, 3),
         "pictures": list(pictures),
         "warnings": list(job.warnings),
@@ -133,7 +134,8 @@ def of_purchase(purchase: "Purchase") -> Answer:
 
 
 def in_words(amounts: Mapping[CreditKind, int]) -> str:
-    """`4 playground credits`, `1 tune-image credit and 2 playground credits`."""
-    return " and ".join(
+    """`4 playground credits`, `1 tune-image credit and 2 playground credits`, `no credits`."""
+    words = (
         f"{amount} {kind.replace('_', '-')} credit{'' if amount == 1 else 's'}" for kind, amount in amounts.items()
     )
+    return " and ".join(words) or "no credits"

@@ -19,8 +19,10 @@ from studio.errors import Refused as Refused
 from studio.errors import StorageFailed as StorageFailed
 from studio.errors import StudioError as StudioError
 from studio.errors import WeightsMissing as WeightsMissing
+from studio.export_request import Export as Export
 
 # So are the requests.
+from studio.export_request import ExportRequest as ExportRequest
 from studio.images import ImageRequest as ImageRequest
 from studio.images import Size as Size
 from studio.rules import shown
@@ -41,12 +43,13 @@ def utc_now() -> int:
 
 # --- requests ---------------------------------------------------------------------------------------------------------
 
-Request = ImageRequest | UpscaleRequest | FaceRequest | BackgroundRequest | TuneRequest
+Request = ImageRequest | UpscaleRequest | FaceRequest | BackgroundRequest | TuneRequest | ExportRequest
 """Any request. Further kinds join with the same `kind`, `base`, `style`, `pictures`, `inputs`, `resolve`, `to_json` and
 `from_json`."""
 
 REQUESTS: Mapping[str, type[Request]] = {
-    request.kind: request for request in (ImageRequest, UpscaleRequest, FaceRequest, BackgroundRequest, TuneRequest)
+    request.kind: request
+    for request in (ImageRequest, UpscaleRequest, FaceRequest, BackgroundRequest, TuneRequest, ExportRequest)
 }
 
 
@@ -66,7 +69,7 @@ class Task:
 
     `folder` is the job's own scratch folder, on the file system of the pictures and kept between attempts;
     `done` the indexes that are stored and must not be made again; `inputs` the files of the uploads, by field;
-    `tune` the weights of the request's tune.
+    `tune` the weights of the request's tune, `about` what is known of it.
     """
 
     job_id: str
@@ -75,6 +78,7 @@ class Task:
     done: frozenset[int] = frozenset()
     inputs: Mapping[str, Path] = field(default_factory=dict[str, Path])
     tune: Path | None = None
+    about: "Tune | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,10 +119,21 @@ class Trained:
     recipe: Mapping[str, object]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A tune's file for other programs, in the task's folder, read back and found to be right."""
+
+    index: int
+    file: Path
+    sha256: str
+
+
+Result = Drawn | Trained | Exported
+
 Report = Callable[[Progress], None]
 IsCancelled = Callable[[], bool]
-Runner = Callable[[Task, Report, IsCancelled], Iterator[Drawn | Trained]]
-"""A generator that yields each picture, or the tune, as it is finished. A `StudioError` fails the job with its
+Runner = Callable[[Task, Report, IsCancelled], Iterator[Result]]
+"""A generator that yields each picture, the tune, or its file as it is finished. A `StudioError` fails the job with its
 sentence."""
 
 

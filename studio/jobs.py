@@ -5,7 +5,6 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Generator
-from pathlib import Path
 from typing import Protocol
 
 from studio.credits import charging, ledger, pricing
@@ -13,12 +12,14 @@ from studio.domain import (
     Cancelled,
     Clock,
     Conflict,
-    Drawn,
+    Exported,
+    ExportRequest,
     ImageRequest,
     Job,
     JobState,
     NotEnoughCredits,
     Request,
+    Result,
     Runner,
     StorageFailed,
     StudioError,
@@ -32,7 +33,7 @@ from studio.domain import (
 )
 from studio.rules import MOST_SEED, canonical, new_id
 from studio.rules import job_id as checked_id
-from studio.storage import faults, job_store, pictures, scratch, tunes, uploads
+from studio.storage import exports, faults, job_store, pictures, scratch, tunes, uploads
 from studio.storage.database import Database, Tx
 from studio.storage.folder import DataFolder, fsync_file
 from studio.storage.job_store import Claim, ClaimLost
@@ -303,6 +304,7 @@ class Jobs:
     def _task(self, job: Job) -> Task:
         folder = self.folder.scratch(job.id)
         folder.mkdir(exist_ok=True)
+        tune = job.request.tune if isinstance(job.request, ImageRequest | ExportRequest) else None
         with self.database.read() as tx:
             return Task(
                 job_id=job.id,
@@ -313,16 +315,11 @@ class Jobs:
                     field: uploads.path(tx, self.folder.uploads, job.account, upload, field=field)
                     for field, upload in job.request.inputs().items()
                 },
-                tune=self._tune(tx, job),
+                tune=None if tune is None else tunes.path(tx, self.folder.tunes, job.account, tune),
+                about=None if tune is None else tunes.get(tx, job.account, tune),
             )
 
-    def _tune(self, tx: Tx, job: Job) -> Path | None:
-        """The weights of the tune that the job draws with. Raises NotFound, Refused."""
-        if not isinstance(job.request, ImageRequest) or job.request.tune is None:
-            return None
-        return tunes.path(tx, self.folder.tunes, job.account, job.request.tune)
-
-    def _keep(self, claim: Claim, task: Task, drawn: Drawn | Trained) -> None:
+    def _keep(self, claim: Claim, task: Task, drawn: Result) -> None:
         """Takes a result over: the file to the disk, then, in one transaction, its name and its row."""
         if drawn.index not in range(task.request.pictures) or drawn.file.parent != task.folder:
             raise ValueError(f"the runner gave picture {drawn.index} in {drawn.file}, which is not what it was asked")
@@ -333,7 +330,9 @@ class Jobs:
             if self._add(tx, claim.job, drawn):
                 job_store.count_delivered(tx, claim)
 
-    def _add(self, tx: Tx, job: Job, result: Drawn | Trained) -> bool:
+    def _add(self, tx: Tx, job: Job, result: Result) -> bool:
+        if isinstance(result, Exported):
+            return exports.add(tx, self.folder.exports, job, result, now=self._clock())
         if isinstance(result, Trained):
             return tunes.add(tx, self.folder.tunes, job, result, now=self._clock())
         return pictures.add(tx, self.folder.pictures, job, result, now=self._clock())

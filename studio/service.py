@@ -23,6 +23,7 @@ from studio.domain import (
     StudioError,
     utc_now,
 )
+from studio.exports import Exports
 from studio.gallery import Gallery
 from studio.jobs import Jobs
 from studio.jobs import Runners as AnyRunners
@@ -103,6 +104,15 @@ class Studio:
             wake=self._worker.wake,
             put_right=lambda: put_right(self._jobs),
             prices=prices,
+            clock=clock,
+        )
+
+        self.exports = Exports(
+            database=database,
+            folder=folder,
+            bases=models.bases,
+            jobs=self._jobs,
+            wake=self._worker.wake,
             clock=clock,
         )
 

@@ -72,5 +72,6 @@ _QUOTES: Mapping[str, Callable[[Prices, Any], tuple[Charge, ...]]] = {
     "face": lambda prices, request: (tool(prices, "face", count=request.pictures),),
     "background": lambda prices, request: (tool(prices, "background", count=request.pictures),),
     "tune": lambda prices, _request: (training(prices),),
+    "export": lambda _prices, _request: (),  # what was trained is the account's own
 }
 """How each kind of request is priced: a new kind is a row here."""

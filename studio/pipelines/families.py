@@ -72,7 +72,8 @@ class Family:
     `eights` are by class the styles that a new tune's avatars are made in where nobody chose others.
     `wide` are the parts that keep the latents' precision where the denoiser computes in less: the decoder, and text
     encoders whose dtype the pipeline hands on to the latents. `training` is how a tune is trained on it, None where it
-    only draws; `draws_tunes_of` the family whose tunes it draws as well as its own.
+    only draws; `draws_tunes_of` the family whose tunes it draws as well as its own. `original` names the layout that
+    its model was first published in, which other programs read (`export.names`), None where there is no other.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Family:
     eights: Eights = field(default_factory=lambda: GENERAL)
     training: Training | None
     draws_tunes_of: str | None = None
+    original: str | None = None
     signature: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def scheduler(self, asked: str | None) -> str:
@@ -184,6 +186,7 @@ FAMILIES: Mapping[str, Family] = {
                 class_prompts=tuple(f"portrait of {{subject}}, {style} style" for style in STARTER_STYLES),
                 bytes_a_pixel=(6_000, 1_500),
             ),
+            original="sd",
         ),
         Family(
             id="sd",
@@ -205,6 +208,7 @@ FAMILIES: Mapping[str, Family] = {
             guidance=7.0,
             steps=25,
             training=UNET_TRAINING,
+            original="sd",
             signature={"pipeline": SD["text"], "cross_attention": 768},
         ),
         Family(
@@ -253,6 +257,7 @@ FAMILIES: Mapping[str, Family] = {
             training=replace(
                 UNET_TRAINING, text_encoders=("text_encoder", "text_encoder_2"), batch=1, bytes_a_pixel=(18_000, 4_000)
             ),
+            original="sdxl",
             signature={"pipeline": XL, "cross_attention": 2048},
         ),
         Family(

@@ -70,6 +70,11 @@ class DataFolder:
         return self.root / "tunes"
 
     @property
+    def exports(self) -> Path:
+        """Tunes as files for other programs; made with the first of them."""
+        return self.root / "exports"
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"
 

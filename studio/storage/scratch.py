@@ -4,7 +4,7 @@ import logging
 import shutil
 
 from studio.domain import Job
-from studio.storage import job_store, pictures, uploads
+from studio.storage import exports, job_store, pictures, uploads
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
 
@@ -19,6 +19,7 @@ def sweep(database: Database, folder: DataFolder, job: Job) -> None:
     try:
         with database.read() as tx:
             pictures.drop_orphans(tx, folder.pictures, job)
+            exports.drop_orphan(tx, folder.exports, job)
         if folder.scratch(job.id).exists():
             shutil.rmtree(folder.scratch(job.id))
     except OSError:

@@ -2,6 +2,8 @@
 
 import sqlite3
 
+from studio.storage.tables_exports import m013_exports
+
 
 def pending(db: sqlite3.Connection) -> bool:
     """Whether steps are left to take. Needs no sqlite-utils, whose import takes longer than most commands do."""
@@ -410,4 +412,5 @@ STEPS = (
     m008_upload_names,
     m009_gallery_indexes,
     m010_tunes,
+    m013_exports,
 )
