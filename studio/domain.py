@@ -87,6 +87,7 @@ class Progress:
     not every report is kept, so it is best written anew under the same name.
 
     `warning` is a sentence kept with the job (a prompt that was cut); the rest is overwritten by the next report.
+    `kept` says that what was done since the start lies in the task's folder now, and the next attempt goes on from it.
     """
 
     step: int
@@ -94,6 +95,7 @@ class Progress:
     message: str = ""
     preview: Path | None = None
     warning: str | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +141,7 @@ sentence."""
 
 # --- jobs, pictures, money --------------------------------------------------------------------------------------------
 
-JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+JobState = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 ENDED: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})
 
 CreditKind = Literal["playground", "tune", "tune_image"]
@@ -167,6 +169,8 @@ class Job:
     """A job as it stands: the one row that the page, the API and a waiting command all read.
 
     `preview` is a file's name in the job's scratch folder; `seconds` how long it has been worked on, as of its end.
+    `pausing` says that it is to wait until somebody resumes it; `advanced` that the attempt under way brought it
+    further, `fruitless` how many before it in a row were cut off and did not.
     """
 
     id: str
@@ -187,6 +191,9 @@ class Job:
     warnings: tuple[str, ...]
     delivered: int
     cancel_requested: bool
+    pausing: bool
+    advanced: bool
+    fruitless: int
     error: str | None
     error_field: str | None
     error_allowed: str | None
@@ -217,13 +224,13 @@ class Picture:
     deleted_at: int | None
 
 
-TuneState = Literal["waiting", "training", "ready", "failed", "cancelled"]
+TuneState = Literal["waiting", "training", "paused", "ready", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tune:
-    """A trained likeness, or one in the making. `losses` is how its training went, at most 200 means; `styles_left` are
-    the styles of its first avatars that were not asked for yet; its model goes at `expires_at`."""
+    """A trained likeness, or one in the making. `losses` is how its training went or goes, at most 200 means;
+    `styles_left` are the styles of its first avatars that were not asked for yet; its model goes at `expires_at`."""
 
     id: str
     job: str

@@ -39,7 +39,7 @@ from studio.storage.folder import DataFolder, fsync_file
 from studio.storage.job_store import Claim, ClaimLost
 from studio.storage.watch import Watch
 
-MOST_ATTEMPTS = 2
+MOST_ATTEMPTS = 2  # in a row that brought nothing
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class Jobs:
         job_id = checked_id(job_id)
         with self.database.write() as tx:
             job = job_store.get(tx, account, job_id)
-            if job.state == "queued":
+            if job.state in ("queued", "paused"):
                 self._end(tx, job, "cancelled", expected="queued")
             elif job.state == "running":
                 job_store.request_cancel(tx, job)
@@ -155,6 +155,21 @@ class Jobs:
         if job.ended:
             scratch.sweep(self.database, self.folder, job)
         return job
+
+    def pause(self, account: str, job_id: str) -> Job:
+        """Has a job wait, with its hold, until it is resumed or cancelled: a waiting one at once, a running one from
+        its next step on. One that has ended stays as it is. Raises Refused (no UUID), NotFound."""
+        return self._paused(account, job_id, paused=True)
+
+    def resume(self, account: str, job_id: str) -> Job:
+        """Puts a paused job back to its place in the queue; any other stays as it is. Raises what `pause` does."""
+        return self._paused(account, job_id, paused=False)
+
+    def _paused(self, account: str, job_id: str, *, paused: bool) -> Job:
+        job_id = checked_id(job_id)
+        with self.database.write() as tx:
+            job_store.pause(tx, job_store.get(tx, account, job_id), paused=paused)
+            return job_store.get(tx, account, job_id)
 
     # --- for the worker ---
 
@@ -166,7 +181,8 @@ class Jobs:
     def run_next(self, stopping: Callable[[], bool] = never) -> Job | None:
         """Runs the oldest waiting job to its end and returns it; None where none waits.
 
-        When `stopping()` turns true, the job goes back into the queue and that attempt does not count.
+        When `stopping()` turns true, or the job is to pause, it goes back into the queue and that attempt does not
+        count.
         Raises StorageFailed where the end itself could not be written: `recover` then puts things right.
         """
         # 1. Claim it: one statement, so that no two workers get the same.
@@ -179,8 +195,9 @@ class Jobs:
 
         # 2. Work.
         started = time.monotonic()
+        watch = Watch(self.database, claim, stopping)
         try:
-            error = self._work(claim, stopping)
+            error = self._work(claim, watch)
             if isinstance(error, StorageFailed):
                 scratch.empty(self.folder, claim.job)  # so that there is room to write the end
 
@@ -195,7 +212,7 @@ class Jobs:
                     self._end(tx, job, "failed", seconds=seconds, error=error)
                 elif job.cancel_requested:
                     self._end(tx, job, "cancelled", seconds=seconds)
-                elif stopping():
+                elif stopping() or watch.paused:
                     job_store.requeue(tx, job, seconds=seconds, counts=False)
                 else:
                     error = StudioError(f"Only {job.delivered} of {job.request.pictures} pictures came out.")
@@ -214,7 +231,8 @@ class Jobs:
     def recover(self) -> None:
         """Puts right what a crash left: call it at the start, holding the work lock, with nothing running.
 
-        Jobs that were running are queued again, or end if they were cancelled, complete, or tried often enough.
+        Jobs that were running are queued again, or end if they were cancelled, complete, or tried often enough without
+        coming any further.
         """
         # 1. Jobs marked as running: whoever ran them is gone.
         with self.database.read() as tx:
@@ -228,14 +246,14 @@ class Jobs:
                     self._end(tx, job, "done")
                 elif job.cancel_requested:
                     self._end(tx, job, "cancelled")
-                elif job.attempt >= MOST_ATTEMPTS:
+                elif (stopped := job.fruitless + 1) >= MOST_ATTEMPTS and not (job.advanced or job.pausing):
                     error = StudioError(
-                        f"The studio stopped {job.attempt} times while it worked on this; it was given up. "
-                        "Only what was delivered is charged."
+                        f"The studio stopped {stopped} times in a row while it worked on this and came no further; "
+                        "it was given up. Only what was delivered is charged."
                     )
                     self._end(tx, job, "failed", error=error)
                 else:
-                    job_store.requeue(tx, job, counts=True)
+                    job_store.requeue(tx, job, counts=not job.pausing)
 
         # 2. What ended jobs left over, and first avatars that a crash kept from being asked for.
         scratch.sweep_all(self.database, self.folder)
@@ -272,9 +290,8 @@ class Jobs:
 
     # --- the steps ---
 
-    def _work(self, claim: Claim, stopping: Callable[[], bool]) -> StudioError | None:
+    def _work(self, claim: Claim, watch: Watch) -> StudioError | None:
         """Runs the job's runner and keeps what it draws; what went wrong, if something did. Raises ClaimLost."""
-        watch = Watch(self.database, claim, stopping)
         try:
             task = self._task(claim.job)
             drawings = self._runners[claim.job.request.kind](task, watch.report, watch.is_cancelled)

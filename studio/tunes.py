@@ -10,6 +10,8 @@ from studio.rules import MOST_PROMPT, MOST_SEED, flag, known_fields, name, shown
 LEAST_PHOTOS, MOST_PHOTOS = 4, 30
 MOST_STYLES = 8
 MOST_LOSSES = 200
+LOSSES, SAMPLE = "losses.json", "sample.png"
+"""What a training under way leaves in its task's folder: the losses so far, thinned, and its newest picture."""
 TOKEN = "sks"  # stands before the class for this one; rare enough to mean nothing yet
 CLASSES = ("person", "man", "woman", "boy", "girl", "couple", "dog", "cat", "object")
 POLICIES = ("keep-avatars", "delete-all")

@@ -1,6 +1,8 @@
 """What may be asked of tunes: train one, look at it, make more avatars of it."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from studio.domain import (
     StudioError,
     Tune,
     TuneRequest,
+    TuneState,
     first_avatars_id,
 )
 from studio.jobs import Jobs
@@ -23,6 +26,7 @@ from studio.rules import text
 from studio.storage import tunes
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
+from studio.tunes import LOSSES, SAMPLE
 
 if TYPE_CHECKING:  # the module brings OpenCV, which most commands do not need
     from studio.workshop import Workshop
@@ -33,6 +37,7 @@ STATEMENT = (
 )
 """What consent is given to, in the wording that `studio.tunes.CONSENT` names."""
 MOST_STATEMENT = 2_000
+IN_TRAINING: frozenset[TuneState] = frozenset({"waiting", "training", "paused"})
 
 
 class Tuning:
@@ -47,6 +52,7 @@ class Tuning:
         jobs: Jobs,
         workshop: "Workshop",
         wake: Callable[[], None],
+        put_right: Callable[[], bool],
         prices: Callable[[], pricing.Prices],
         clock: Clock,
     ) -> None:
@@ -56,6 +62,7 @@ class Tuning:
         self._jobs = jobs
         self._workshop = workshop
         self._wake = wake
+        self._put_right = put_right
         self._prices = prices
         self._clock = clock
 
@@ -115,17 +122,63 @@ class Tuning:
             given["styles"] = list(base.family.eights[asked.class_name])
         return TuneRequest.from_json(given)
 
+    def pause(self, account: str, tune_id: str) -> Tune:
+        """Has a training wait until it is resumed or its job is cancelled; the next job gets the device at its next
+        step. It keeps its hold and goes on from where it was. Raises Refused where it is not trained now; NotFound."""
+        self._check_in_training(account, tune_id, "paused")
+        job = self._jobs.pause(account, self.get(account, tune_id).job)
+        if job.state == "running":
+            self._put_right()  # where whoever ran it is gone
+        return self.get(account, tune_id)
+
+    def resume(self, account: str, tune_id: str) -> Tune:
+        """Has a paused training go on at its old place in the queue. Raises what `pause` does."""
+        self._check_in_training(account, tune_id, "resumed")
+        self._jobs.resume(account, self.get(account, tune_id).job)
+        self._wake()
+        return self.get(account, tune_id)
+
+    def _check_in_training(self, account: str, tune_id: str, what: str) -> None:
+        tune = self.get(account, tune_id)
+        if tune.state not in IN_TRAINING:
+            raise Refused(
+                f"The training of {tune.name} cannot be {what}: it is {tune.state}.",
+                field="tune",
+                allowed="a tune that is waiting, training or paused",
+            )
+
     # --- what there is ---
 
     def all(self, account: str, *, limit: int = 50, before: str | None = None) -> list[Tune]:
         """A page of tunes, newest first; the next page is what comes `before` the last one's id. Raises NotFound."""
         with self._database.read() as tx:
-            return tunes.newest(tx, account, limit=limit, before=before)
+            found = tunes.newest(tx, account, limit=limit, before=before)
+        return [self._as_it_stands(tune) for tune in found]
 
     def get(self, account: str, tune_id: str) -> Tune:
         """The tune. Raises NotFound."""
         with self._database.read() as tx:
-            return tunes.get(tx, account, tune_id)
+            tune = tunes.get(tx, account, tune_id)
+        return self._as_it_stands(tune)
+
+    def sample(self, account: str, tune_id: str) -> Path | None:
+        """The newest picture of a training under way or paused; it may be replaced or gone by the time it is read.
+
+        Raises NotFound.
+        """
+        tune = self.get(account, tune_id)
+        file = self._folder.scratch(tune.job) / SAMPLE
+        return file if tune.state in IN_TRAINING and file.is_file() else None
+
+    def _as_it_stands(self, tune: Tune) -> Tune:
+        """With the losses so far, where it is still trained."""
+        if tune.state not in IN_TRAINING:
+            return tune
+        try:
+            losses = json.loads((self._folder.scratch(tune.job) / LOSSES).read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # there are none yet, or no more
+            return tune
+        return replace(tune, losses=tuple(losses))
 
     def of_job(self, account: str, job_id: str) -> Tune:
         """The tune that a job trains. Raises NotFound."""

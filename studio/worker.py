@@ -114,14 +114,18 @@ def put_right(jobs: Jobs) -> bool:
 def see_through(
     jobs: Jobs, account: str, job_id: str, *, show: Callable[[Job], None] = lambda job: None, poll: float = 0.1
 ) -> Job:
-    """Waits until the job has ended and returns it; works the queue itself while no other process does.
+    """Waits until the job has ended or is paused and returns it; works the queue itself while no other process does.
 
     `show` is called with the job at each look. Raises NotFound, and StorageFailed where the queue stands still.
     """
-    worker = Worker(jobs, until=lambda: jobs.status(account, job_id).ended)
+
+    def is_over(job: Job) -> bool:
+        return job.ended or job.state == "paused"
+
+    worker = Worker(jobs, until=lambda: is_over(jobs.status(account, job_id)))
     worker.start()
     try:
-        while not (job := jobs.status(account, job_id)).ended:
+        while not is_over(job := jobs.status(account, job_id)):
             show(job)
             if worker.trouble is not None:
                 raise worker.trouble

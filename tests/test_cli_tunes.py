@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from studio.cli.main import main
+from studio.domain import OWNER, Cancelled, IsCancelled, Report, Task, Trained
 from studio.rules import new_id
 from studio.service import Studio
 from studio.settings import Settings
@@ -70,6 +71,26 @@ def test_the_same_id_again_is_the_same_tune(shell: Shell) -> None:
     first, second = (shell.train("--id", job_id, "--styles", "toon", "--seed", "1").json for _ in range(2))
     assert first["tune"] == second["tune"] and len(shell.trainer.tasks) == 1
     assert [one["id"] for one in first["pictures"]] == [one["id"] for one in second["pictures"]]
+
+
+def test_a_training_is_paused_and_resumed_by_commands(shell: Shell) -> None:
+    def pausing(task: Task, report: Report, is_cancelled: IsCancelled) -> Iterator[Trained]:
+        studio = Studio.open(shell.settings)  # as from another window
+        studio.tuning.pause(OWNER, studio.tuning.of_job(OWNER, task.job_id).id)
+        studio.close()
+        assert is_cancelled()
+        raise Cancelled
+        yield
+
+    trainer, shell.trainer = shell.trainer, pausing  # type: ignore[assignment]
+    done = shell.train("--styles", "toon")
+    assert done.code == 1 and f"tune resume {done.json['tune']}" in done.json["error"]
+    assert shell("tune", "pause", done.json["tune"], "--json").json["state"] == "paused"
+    shell.trainer = trainer
+    resumed = shell("tune", "resume", done.json["tune"], "--json")
+    assert (resumed.code, len(resumed.json["pictures"]), resumed.json["job"]) == (0, 8, done.json["job"])
+    again = shell("tune", "resume", done.json["tune"], "--json")
+    assert (again.code, again.json["field"]) == (2, "tune")
 
 
 def test_nothing_is_trained_without_consent(shell: Shell) -> None:

@@ -449,11 +449,12 @@ def test_cancelling_what_has_ended_changes_nothing(bench: Bench) -> None:
 # --- stopping and recovering ---
 
 
+class Died(BaseException):
+    """What kills a process, as far as the database can tell."""
+
+
 def crash_in(bench: Bench, jobs: Jobs, after: int) -> Job:
     """Leaves a job as a process does that dies after so many pictures of it."""
-
-    class Died(BaseException):
-        pass
 
     def die(index: int) -> None:
         if index == after:
@@ -478,25 +479,126 @@ def test_after_a_crash_only_what_is_missing_is_made(bench: Bench) -> None:
     assert nothing_is_left_but_pictures(bench)
 
 
-def test_after_the_second_crash_the_job_fails_and_the_rest_is_released(bench: Bench) -> None:
-    jobs = bench.jobs(FakeRunner())
-    job = crash_in(bench, jobs, after=2)
-    jobs.recover()
-
-    class Died(BaseException):
-        pass
-
+def die_at_once(bench: Bench) -> None:
     def die(index: int) -> None:
         raise Died
 
     with pytest.raises(Died):
         bench.jobs(FakeRunner(before=die)).run_next()
-    jobs.recover()
+
+
+def test_after_two_crashes_in_a_row_that_brought_nothing_the_job_fails_and_the_rest_is_released(bench: Bench) -> None:
+    jobs = bench.jobs(FakeRunner())
+    job = crash_in(bench, jobs, after=2)
+    for state in ("queued", "queued", "failed"):
+        jobs.recover()
+        if state == "queued":
+            assert jobs.status(OWNER, job.id).state == state
+            die_at_once(bench)
     job = jobs.status(OWNER, job.id)
     assert (job.state, job.delivered, bench.captured(OWNER)) == ("failed", 2, 2)
-    assert "stopped 2 times" in (job.error or "")
+    assert "stopped 2 times in a row" in (job.error or "")
     assert jobs.run_next() is None
     assert nothing_is_left_but_pictures(bench)
+
+
+def test_a_job_that_comes_further_at_each_start_is_not_given_up_however_often_it_crashes(bench: Bench) -> None:
+    jobs = bench.jobs(FakeRunner())
+    crash_in(bench, jobs, after=1)
+    for last in range(2, 8):
+        jobs.recover()
+
+        def die(index: int, last: int = last) -> None:
+            if index == last:
+                raise Died
+
+        with pytest.raises(Died):
+            bench.jobs(FakeRunner(before=die)).run_next()
+    jobs.recover()
+    job = jobs.run_next()
+    assert job is not None and (job.state, job.delivered, bench.captured(OWNER)) == ("done", 8, 8)
+
+
+def test_what_a_runner_says_it_has_kept_is_coming_further_too(bench: Bench) -> None:
+    brings = iter((True, True, False, True, False, False))
+
+    def train(task: Task, report: Report, is_cancelled: IsCancelled) -> Iterator[Drawn]:
+        report(Progress(step=0, steps=9))
+        report(Progress(step=1, steps=9, kept=next(brings)))  # within the same second: what was kept is always written
+        raise Died
+        yield
+
+    jobs = bench.jobs(train)
+    job = jobs.submit(OWNER, request())
+    for _ in range(6):
+        assert jobs.status(OWNER, job.id).state == "queued"
+        with pytest.raises(Died):
+            jobs.run_next()
+        jobs.recover()
+    assert jobs.status(OWNER, job.id).state == "failed"
+
+
+# --- pausing ---
+
+
+def test_a_paused_job_lets_the_next_one_go_first_keeps_its_hold_and_goes_on_when_resumed(bench: Bench) -> None:
+    bench.grant(20)
+    runner = FakeRunner()
+    jobs = bench.jobs(runner)
+    first, second = (jobs.submit(CLIENT, request(count=count)) for count in (3, 2))
+
+    def pause_once(index: int) -> None:
+        if index == 1 and len(runner.asked) == 1:
+            jobs.pause(CLIENT, first.id)
+
+    runner.before = pause_once
+    paused = jobs.run_next()
+    assert paused is not None and (paused.id, paused.state, paused.delivered) == (first.id, "paused", 1)
+    assert bench.balance(CLIENT) == (20, sum(charge.amount for job in (first, second) for charge in job.charges))
+    done = jobs.run_next()
+    assert done is not None and (done.id, done.state) == (second.id, "done")
+    assert jobs.run_next() is None and not jobs.waiting()
+    jobs.recover()  # as after a restart
+    assert jobs.run_next() is None and jobs.status(CLIENT, first.id).state == "paused"
+    assert jobs.resume(CLIENT, first.id).state == "queued"
+    done = jobs.run_next()
+    assert done is not None and (done.id, done.state, done.attempt, done.delivered) == (first.id, "done", 1, 3)
+    assert bench.balance(CLIENT)[1] == 0
+
+
+def test_a_paused_job_that_is_cancelled_releases_what_is_held(bench: Bench) -> None:
+    bench.grant(20)
+    jobs = bench.jobs(FakeRunner())
+    job = jobs.submit(CLIENT, request(count=2))
+    assert jobs.pause(CLIENT, job.id).state == "paused"
+    assert jobs.cancel(CLIENT, job.id).state == "cancelled"
+    assert bench.balance(CLIENT) == (20, 0)
+    assert jobs.resume(CLIENT, job.id).state == "cancelled" and jobs.run_next() is None
+
+
+def test_a_job_resumed_before_its_worker_has_let_go_is_done_all_the_same(bench: Bench) -> None:
+    runner = FakeRunner()
+    jobs = bench.jobs(runner)
+    job = jobs.submit(OWNER, request(count=3))
+
+    def train(task: Task, report: Report, is_cancelled: IsCancelled) -> Iterator[Drawn]:
+        jobs.pause(OWNER, job.id)
+        assert is_cancelled()
+        jobs.resume(OWNER, job.id)
+        raise Cancelled
+        yield
+
+    assert (seen := bench.jobs(train).run_next()) is not None and seen.state == "queued"
+    assert (seen := jobs.run_next()) is not None and (seen.state, seen.attempt) == ("done", 1)
+
+
+def test_a_process_that_dies_while_it_pauses_leaves_a_paused_job(bench: Bench) -> None:
+    jobs = bench.jobs(FakeRunner())
+    job = crash_in(bench, jobs, after=0)
+    assert jobs.pause(OWNER, job.id).state == "running"
+    for _ in range(3):
+        jobs.recover()
+    assert jobs.status(OWNER, job.id).state == "paused" and jobs.run_next() is None
 
 
 def test_a_job_cancelled_before_the_crash_is_not_begun_again(bench: Bench) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from studio.domain import (
     OWNER,
+    Cancelled,
     Conflict,
     Drawn,
     ImageRequest,
@@ -18,6 +19,7 @@ from studio.domain import (
     NotFound,
     Refused,
     Report,
+    Runner,
     StudioError,
     Task,
     Trained,
@@ -26,7 +28,7 @@ from studio.domain import (
 from studio.rules import new_id
 from studio.service import Studio
 from studio.settings import Settings
-from studio.tunes import CONSENT
+from studio.tunes import CONSENT, LOSSES, SAMPLE
 
 CLIENT = "client"
 
@@ -71,7 +73,8 @@ class Atelier:
         self.folder = folder
         self.trainer, self.painter = Trainer(), Painter()
         settings = Settings.read({"STUDIO_DATA": str(folder / "data")})
-        self.studio = Studio.open(settings, {}, runners={"tune": self.trainer, "image": self.painter})
+        self.runners: dict[str, Runner] = {"tune": self.trainer, "image": self.painter}
+        self.studio = Studio.open(settings, {}, runners=self.runners)
         self.studio.open_account(CLIENT)
 
     def photos(self, count: int = 4) -> list[Path]:
@@ -209,6 +212,59 @@ def test_avatars_are_asked_for_with_the_sitter_in_their_prompt(atelier: Atelier)
         assert isinstance(job.request, ImageRequest) and job.request.prompt == made
         assert (job.request.tune, job.request.width, job.request.steps) == (tune.id, 128, 25)
         assert [(charge.kind, charge.amount) for charge in job.charges] == [("tune_image", 1)]
+
+
+def test_a_training_is_paused_and_resumed_and_costs_once(atelier: Atelier) -> None:
+    tuning = atelier.studio.tuning
+    atelier.studio.counter.grant(OWNER, CLIENT, "tune", 1, reason="bought")
+    asked = {"name": "Ada", "class_name": "woman", "consent": CONSENT, "styles": []}
+    job = tuning.train(CLIENT, asked, atelier.photos())
+    tune = tuning.of_job(CLIENT, job.id)
+    assert (tune.state, tuning.pause(CLIENT, tune.id).state, tuning.pause(CLIENT, tune.id).state) == (
+        "waiting", "paused", "paused",
+    )  # fmt: skip
+    atelier.train(styles=[])  # the next one has the device
+    assert atelier.studio.wait(CLIENT, job.id).state == "paused"
+    assert atelier.studio.counter.balances(CLIENT)["tune"].held == 1
+    assert tuning.resume(CLIENT, tune.id).state == "waiting"
+    assert atelier.studio.wait(CLIENT, job.id).state == "done"
+    assert tuning.get(CLIENT, tune.id).state == "ready" and atelier.posted(CLIENT) == (0, 0)
+    for change in (tuning.pause, tuning.resume):
+        with pytest.raises(Refused, match="it is ready"):
+            change(CLIENT, tune.id)
+        with pytest.raises(NotFound):
+            change(OWNER, tune.id)
+
+
+def test_losses_and_a_sample_are_there_while_it_trains_and_while_it_is_paused(atelier: Atelier) -> None:
+    seen: list[tuple[str, tuple[float, ...], bytes | None]] = []
+    tuning = atelier.studio.tuning
+
+    def look() -> None:
+        tune = tuning.all(OWNER)[0]
+        sample = tuning.sample(OWNER, tune.id)
+        seen.append((tune.state, tune.losses, sample and sample.read_bytes()))
+
+    def train(task: Task, report: Report, is_cancelled: IsCancelled) -> Iterator[Trained]:
+        look()
+        (task.folder / LOSSES).write_text("[0.5, 0.25]")
+        (task.folder / SAMPLE).write_bytes(b"picture")
+        look()
+        tuning.pause(OWNER, tuning.all(OWNER)[0].id)
+        assert is_cancelled()
+        raise Cancelled
+        yield
+
+    atelier.runners["tune"] = train
+    atelier.train()
+    look()
+    assert seen == [
+        ("training", (), None), ("training", (0.5, 0.25), b"picture"), ("paused", (0.5, 0.25), b"picture"),
+    ]  # fmt: skip
+    job = atelier.studio.cancel(OWNER, tuning.all(OWNER)[0].job)
+    assert job.state == "cancelled"
+    look()
+    assert seen[-1] == ("cancelled", (), None)
 
 
 def test_what_is_another_accounts_does_not_exist(atelier: Atelier) -> None:

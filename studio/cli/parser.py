@@ -106,6 +106,13 @@ def parser() -> Parser:
     shown = tune.add_parser("show", parents=[whose])
     shown.add_argument("id", metavar="ID")
     shown.set_defaults(run="tunes:show")
+    paused = tune.add_parser("pause", help="let a training wait; the next job gets the device", parents=[whose])
+    paused.add_argument("id", metavar="ID")
+    paused.set_defaults(run="tunes:pause")
+    resumed = tune.add_parser("resume", help="go on with a paused training, then make its avatars", parents=[whose])
+    resumed.add_argument("id", metavar="ID")
+    _no_avatars(resumed)
+    resumed.set_defaults(run="tunes:resume")
     _avatars(commands.add_parser("avatars", help="make pictures of a tune", parents=[whose]))
 
     _credits(_verbs(commands.add_parser("credits", help="balances and the account book")), whose, common)
@@ -233,8 +240,12 @@ def _tune_train(command: Parser) -> None:
     command.add_argument("--caption", help="what all photos share and is not the person: 'flat cartoon style'")
     command.add_argument("--policy", help=f"what goes with the model: {', '.join(POLICIES)} ({POLICIES[0]})")
     command.add_argument("--styles", metavar="A,B,...", help="of the first avatars, at most eight; '' for none")
-    command.add_argument("--no-avatars", action="store_true", help="do not wait for the first avatars")
+    _no_avatars(command)
     command.add_argument("--id", metavar="UUID", help="the job's id: the same id again is the same job")
+
+
+def _no_avatars(command: Parser) -> None:
+    command.add_argument("--no-avatars", action="store_true", help="do not wait for the first avatars")
 
 
 def _avatars(command: Parser) -> None:

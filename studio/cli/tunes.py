@@ -1,4 +1,4 @@
-"""`tune train | list | show`: a likeness from a folder of photos, and what there is of them."""
+"""`tune train | pause | resume | list | show`: a likeness from a folder of photos, and what there is of them."""
 
 import re
 from argparse import Namespace
@@ -50,12 +50,32 @@ def train(args: Namespace) -> Answer:
             note(f"Job {job.id}, {answers.in_words({charge.kind: charge.amount for charge in job.charges})}.")
             if not job.ended:
                 wait(studio, account, job_id)
-        job = studio.job(account, job_id)
-        tune = studio.tuning.of_job(account, job_id)
         # 3. The avatars that follow by themselves.
-        made = _first_avatars(studio, tune) if job.state == "done" and not args.no_avatars else []
-        tune = studio.tuning.get(account, tune.id)
-    return _answer(job, tune, made)
+        return _ended(args, studio, job_id)
+
+
+def resume(args: Namespace) -> Answer:
+    """Goes on with a paused training and sees it through. Raises what `Tuning.resume` does, and Unfinished."""
+    with opened(args) as studio:
+        job_id = studio.tuning.resume(args.account, args.id).job
+        with cancelled_when_stopped(studio, args.account, job_id):
+            wait(studio, args.account, job_id)
+        return _ended(args, studio, job_id)
+
+
+def pause(args: Namespace) -> Answer:
+    """Raises what `Tuning.pause` does."""
+    with opened(args) as studio:
+        tune = studio.tuning.pause(args.account, args.id)
+    return Answer(body=answers.of_tune(tune), text=f"{tune.name} is {tune.state}. See: tune resume {tune.id}")
+
+
+def _ended(args: Namespace, studio: Studio, job_id: str) -> Answer:
+    """The answer for a training that was waited for, with the avatars that follow it. Raises Unfinished."""
+    job = studio.job(args.account, job_id)
+    tune = studio.tuning.of_job(args.account, job_id)
+    made = _first_avatars(studio, tune) if job.state == "done" and not args.no_avatars else []
+    return _answer(job, studio.tuning.get(args.account, tune.id), made)
 
 
 def _checked(studio: Studio, args: Namespace, files: list[Path]) -> tuple[list[Path], list[Box | None]]:
@@ -124,6 +144,8 @@ def _answer(job: Job, tune: Tune, made: list[answers.Answer]) -> Answer:
             note(f"Avatars in {len(tune.styles_left)} styles wait for credits: {', '.join(tune.styles_left)}.")
         note(f"The tune {tune.name} is {tune.id}; its model is kept until {at(tune.expires_at)} (UTC).")
         return Answer(body=body, text="\n".join([tune.id, *(str(one["path"]) for one in made)]))
+    if job.state == "paused":
+        raise Unfinished(f"It is paused. To go on: tune resume {tune.id}", body=body)
     body["charged"] = answers.charged(job)
     if job.state == "failed":
         raise Unfinished(job.error or "It failed.", field=job.error_field, allowed=job.error_allowed, body=body)

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 from studio.domain import Charge, Job, JobState, NotFound, Progress, Request, StudioError, request_from_json
 from studio.rules import canonical
@@ -84,14 +85,14 @@ def newest(tx: Tx, account: str, *, limit: int = 50, before: str | None = None) 
 
 
 def active(tx: Tx, account: str) -> list[Job]:
-    """An account's jobs that wait or run, in the order of the queue."""
+    """An account's jobs that wait, run or are paused, in the order of the queue."""
     rows = tx.execute("SELECT * FROM job WHERE account = ? AND state IN ('queued', 'running') ORDER BY seq", (account,))
     return [_job(row) for row in rows]
 
 
 def waiting(tx: Tx) -> int:
-    """How many jobs wait, of all accounts."""
-    return int(tx.execute("SELECT count(*) FROM job WHERE state = 'queued'").fetchone()[0])
+    """How many jobs wait for their turn, of all accounts; a paused one waits for somebody to resume it."""
+    return int(tx.execute("SELECT count(*) FROM job WHERE state = 'queued' AND paused = 0").fetchone()[0])
 
 
 def running(tx: Tx) -> list[Job]:
@@ -105,8 +106,9 @@ def claim(tx: Tx, worker: str, *, now: int) -> Claim | None:
         """
         UPDATE job SET
             state = 'running', worker = :worker, attempt = attempt + 1, started_at = coalesce(started_at, :now),
-            step = 0, steps = 0, message = '', seconds_left = NULL, preview = NULL
-        WHERE id = (SELECT id FROM job WHERE state = 'queued' ORDER BY seq LIMIT 1) AND state = 'queued'
+            step = 0, steps = 0, message = '', seconds_left = NULL, preview = NULL, advanced = 0
+        WHERE id = (SELECT id FROM job WHERE state = 'queued' AND paused = 0 ORDER BY seq LIMIT 1)
+            AND state = 'queued' AND paused = 0
         RETURNING *
         """,
         {"worker": worker, "now": now},
@@ -120,12 +122,12 @@ def check(tx: Tx, claim: Claim) -> None:
         raise ClaimLost(claim.job.id)
 
 
-def cancel_requested(tx: Tx, claim: Claim) -> bool:
-    """Whether somebody wants the job stopped. Raises ClaimLost."""
-    row = tx.execute(f"SELECT cancel_requested FROM job WHERE {_CLAIMED}", claim.values).fetchone()
+def asked_to_stop(tx: Tx, claim: Claim) -> Literal["cancel", "pause"] | None:
+    """What somebody wants of the running job, if something. Raises ClaimLost."""
+    row = tx.execute(f"SELECT cancel_requested, paused FROM job WHERE {_CLAIMED}", claim.values).fetchone()
     if row is None:
         raise ClaimLost(claim.job.id)
-    return bool(row["cancel_requested"])
+    return "cancel" if row["cancel_requested"] else "pause" if row["paused"] else None
 
 
 def progress(tx: Tx, claim: Claim, progress: Progress, *, seconds_left: int | None) -> None:
@@ -134,7 +136,7 @@ def progress(tx: Tx, claim: Claim, progress: Progress, *, seconds_left: int | No
         tx,
         f"""
         UPDATE job SET step = :step, steps = :steps, message = :message, seconds_left = :seconds_left,
-            preview = coalesce(:preview, preview),
+            preview = coalesce(:preview, preview), advanced = max(advanced, :kept),
             warnings = CASE
                 WHEN :warning IS NULL OR EXISTS (SELECT 1 FROM json_each(warnings) WHERE value = :warning)
                 THEN warnings ELSE json_insert(warnings, '$[#]', :warning) END
@@ -147,12 +149,13 @@ def progress(tx: Tx, claim: Claim, progress: Progress, *, seconds_left: int | No
         seconds_left=seconds_left,
         preview=progress.preview.name if progress.preview else None,
         warning=progress.warning,
+        kept=int(progress.kept),
     )
 
 
 def count_delivered(tx: Tx, claim: Claim) -> None:
     """One picture more. Raises ClaimLost."""
-    _change(tx, f"UPDATE job SET delivered = delivered + 1 WHERE {_CLAIMED}", claim)
+    _change(tx, f"UPDATE job SET delivered = delivered + 1, advanced = 1 WHERE {_CLAIMED}", claim)
 
 
 def request_cancel(tx: Tx, job: Job) -> None:
@@ -160,12 +163,21 @@ def request_cancel(tx: Tx, job: Job) -> None:
     tx.execute("UPDATE job SET cancel_requested = 1 WHERE id = ? AND state = 'running'", (job.id,))
 
 
+def pause(tx: Tx, job: Job, *, paused: bool) -> None:
+    """Has a job that has not ended wait until it is resumed, or resumes it; a running one is left to its worker."""
+    tx.execute("UPDATE job SET paused = ? WHERE id = ? AND state IN ('queued', 'running')", (int(paused), job.id))
+
+
 def requeue(tx: Tx, job: Job, *, seconds: float = 0.0, counts: bool) -> bool:
-    """Puts a running job back into the queue, at its old place; whether it did. `counts`: that attempt was one."""
+    """Puts a running job back into the queue, at its old place; whether it did.
+
+    `counts`: it was cut off, and that was an attempt. One that is to pause is not claimed again until it is resumed.
+    """
     changed = tx.execute(
         """
         UPDATE job SET state = 'queued', worker = NULL, attempt = attempt - :back, seconds = seconds + :seconds,
-            message = '', seconds_left = NULL, preview = NULL
+            message = '', seconds_left = NULL, preview = NULL,
+            fruitless = CASE WHEN advanced THEN 0 ELSE fruitless + 1 - :back END
         WHERE id = :id AND state = 'running' AND attempt = :attempt
         """,
         {"id": job.id, "attempt": job.attempt, "back": 0 if counts else 1, "seconds": seconds},
@@ -223,7 +235,7 @@ def _job(row: sqlite3.Row) -> Job:
     return Job(
         id=row["id"],
         account=row["account"],
-        state=row["state"],
+        state="paused" if row["state"] == "queued" and row["paused"] else row["state"],
         request=request_from_json(row["kind"], json.loads(row["request"])),
         charges=tuple(Charge(**charge) for charge in json.loads(row["charges"])),
         attempt=row["attempt"],
@@ -239,6 +251,9 @@ def _job(row: sqlite3.Row) -> Job:
         warnings=tuple(json.loads(row["warnings"])),
         delivered=row["delivered"],
         cancel_requested=bool(row["cancel_requested"]),
+        pausing=bool(row["paused"]),
+        advanced=bool(row["advanced"]),
+        fruitless=row["fruitless"],
         error=row["error"],
         error_field=row["error_field"],
         error_allowed=row["error_allowed"],

@@ -3,6 +3,7 @@
 import sqlite3
 
 from studio.storage.tables_exports import m013_exports
+from studio.storage.tables_tunes import m012_paused
 
 
 def pending(db: sqlite3.Connection) -> bool:
@@ -412,5 +413,6 @@ STEPS = (
     m008_upload_names,
     m009_gallery_indexes,
     m010_tunes,
+    m012_paused,
     m013_exports,
 )

@@ -123,7 +123,7 @@ def avatars_asked(tx: Tx, tune: str, style: str) -> None:
     tx.execute("UPDATE tune SET avatars = ? WHERE id = ?", (canonical(left), tune))
 
 
-_SELECT = "SELECT tune.*, job.state AS job_state FROM tune JOIN job ON job.id = tune.job"
+_SELECT = "SELECT tune.*, job.state AS job_state, job.paused AS paused FROM tune JOIN job ON job.id = tune.job"
 
 _STATES: dict[str, TuneState] = {
     "queued": "waiting",
@@ -134,7 +134,6 @@ _STATES: dict[str, TuneState] = {
 
 
 def _tune(row: sqlite3.Row) -> Tune:
-    state: TuneState = "ready" if row["file"] is not None else _STATES.get(row["job_state"], "failed")
     return Tune(
         id=row["id"],
         job=row["job"],
@@ -142,7 +141,7 @@ def _tune(row: sqlite3.Row) -> Tune:
         name=row["name"],
         class_name=row["class_name"],
         base=row["base"],
-        state=state,
+        state=_state(row),
         policy=row["policy"],
         recipe=json.loads(row["recipe"]),
         losses=tuple(json.loads(row["losses"])),
@@ -151,6 +150,13 @@ def _tune(row: sqlite3.Row) -> Tune:
         trained_at=row["trained_at"],
         expires_at=row["expires_at"],
     )
+
+
+def _state(row: sqlite3.Row) -> TuneState:
+    if row["file"] is not None:
+        return "ready"
+    state = _STATES.get(row["job_state"], "failed")
+    return "paused" if row["paused"] and state in ("waiting", "training") else state
 
 
 def _ids(text: str) -> list[str]:

@@ -13,7 +13,10 @@ REPORT_EVERY = 1.0  # seconds between two writes of a job's progress
 
 
 class Watch:
-    """One claimed job's line to its row. Raises ClaimLost from both methods once the claim is."""
+    """One claimed job's line to its row. Raises ClaimLost from both methods once the claim is.
+
+    `paused` is true once the runner was told to stop because the job is to pause.
+    """
 
     def __init__(self, database: Database, claim: Claim, stopping: Callable[[], bool]) -> None:
         self._database = database
@@ -22,18 +25,22 @@ class Watch:
         self._written = -math.inf
         self._first: tuple[float, int] | None = None
         self._warned: set[str] = set()
+        self.paused = False
 
     def is_cancelled(self) -> bool:
+        """Whether the runner should stop: the job is cancelled or to pause, or the studio ends."""
         with self._database.read() as tx:
-            return job_store.cancel_requested(tx, self._claim) or self._stopping()
+            asked = job_store.asked_to_stop(tx, self._claim)
+        self.paused = asked == "pause"
+        return asked is not None or self._stopping()
 
     def report(self, progress: Progress) -> None:
-        """Writes the progress, at most once a second; a new warning always."""
+        """Writes the progress, at most once a second; a new warning and what was kept always."""
         now = time.monotonic()
         if self._first is None:
             self._first = (now, progress.step)
         new_warning = progress.warning is not None and progress.warning not in self._warned
-        if now - self._written < REPORT_EVERY and not new_warning:
+        if now - self._written < REPORT_EVERY and not new_warning and not progress.kept:
             return
         if progress.warning is not None:
             self._warned.add(progress.warning)

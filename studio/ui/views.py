@@ -211,6 +211,8 @@ def progress(words: Words, job: Job, place: int) -> str:
     """`Step 12 of 50 · about 8 s left`, or where in the queue it waits."""
     if job.state == "queued":
         return words("job.next") if place == 0 else words.count("job.waits", place)
+    if job.state == "paused":
+        return words("job.paused")
     parts = [words("job.percent", n=percent(job))] if job.steps else [words("job.loading")]
     if job.delivered:
         parts.append(words("job.delivered", n=job.delivered, of=job.request.pictures))

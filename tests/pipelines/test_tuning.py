@@ -19,12 +19,12 @@ from studio.pipelines import loading
 from studio.pipelines.bases import Base, Bases
 from studio.pipelines.device import Device
 from studio.pipelines.families import FAMILIES
-from studio.pipelines.tuning import checkpoint, lora, memory
+from studio.pipelines.tuning import checkpoint, lora, memory, train
 from studio.pipelines.tuning.images import Bucket, bucket_of, buckets, cut
-from studio.pipelines.tuning.train import LOSSES, Run, Train
+from studio.pipelines.tuning.train import Run, Train
 from studio.pipelines.weights import Catalogue
 from studio.settings import Settings
-from studio.tunes import CONSENT, photo_field
+from studio.tunes import CONSENT, LOSSES, photo_field
 
 STEPS = 10
 EVERY_BASE = {"starter": "starter", "sd15": "sd", "sdxl": "sdxl", "klein-base-4b": "klein-base", "z-image": "z-image"}
@@ -160,6 +160,17 @@ def test_a_training_that_was_interrupted_ends_with_the_same_weights_to_the_bit(s
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert resumed.losses == whole.losses
+
+
+def test_what_a_training_has_kept_is_told_and_is_there_when_it_dies(
+    starter: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "SAVED_FIRST", 0.0)
+    monkeypatch.setattr(train, "SAVED_SHARE", 1e9)  # so it is kept at every step
+    task = starter.task()
+    starter.train(task)
+    kept = [progress.step for progress in starter.told if progress.kept]
+    assert kept == list(range(1, STEPS + 1))
 
 
 def belongs(folder: Path) -> str:

@@ -49,7 +49,7 @@ def test_the_attempt_counts_before_the_work(bench: Bench) -> None:
     assert claim(bench).job.attempt == 1
 
 
-@pytest.mark.parametrize("writes", [job_store.count_delivered, job_store.check, job_store.cancel_requested])
+@pytest.mark.parametrize("writes", [job_store.count_delivered, job_store.check, job_store.asked_to_stop])
 def test_who_lost_the_job_writes_nothing_more(bench: Bench, writes: object) -> None:
     queue(bench)
     zombie = claim(bench, "zombie")

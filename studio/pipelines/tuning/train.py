@@ -29,13 +29,13 @@ from studio.pipelines.tuning.masters import Masters, Trainee, adamw, adamw_in_ei
 from studio.pipelines.tuning.recipe import Example, Photo, TuneRecipe
 from studio.pipelines.versions import versions
 from studio.rules import canonical
-from studio.tunes import photo_field, subject_of, thinned
+from studio.tunes import LOSSES, SAMPLE, photo_field, subject_of, thinned
 
-SAVED_EVERY = 60.0  # seconds
+SAVED_EVERY = 60.0  # seconds at most; sooner where that takes no more than this share of the time
+SAVED_SHARE = 0.01
+SAVED_FIRST = 5.0  # seconds after the first step
 TOLD_EVERY = 0.5
 SAMPLED_SHARE = 0.03  # of the time at most goes into pictures of how far it is
-LOSSES = "losses.json"
-SAMPLE = "sample.png"
 WARM_UP = 0.05  # of the steps
 
 
@@ -187,26 +187,30 @@ class Train:
         return found
 
     def _steps(self, run: "Run", pipeline: Any, report: Report, is_cancelled: IsCancelled) -> None:
-        told, saved, spent, began = 0.0, time.monotonic(), 0.0, time.monotonic()
+        told, spent, began = 0.0, 0.0, time.monotonic()
+        save_at = began + SAVED_FIRST
         preview: Path | None = None
         while run.masters.steps < run.plan.steps:
             if is_cancelled():
                 raise Cancelled
             run.step()
             now = time.monotonic()
-            if now - saved >= SAVED_EVERY:
+            if kept := now >= save_at:
                 run.save()
-                saved = now
+                taken = time.monotonic() - now
+                save_at = now + min(SAVED_EVERY, max(SAVED_FIRST, taken / SAVED_SHARE))
             # A picture now and then, of the averaged weights, as long as that takes next to nothing.
             is_due = run.masters.steps >= run.plan.steps // 10 and spent <= SAMPLED_SHARE * (now - began)
             if is_due:
                 preview = run.sample(pipeline, self.device)
                 spent += time.monotonic() - now
-            if now - told >= TOLD_EVERY or is_due or run.masters.steps == run.plan.steps:
+            if now - told >= TOLD_EVERY or is_due or kept or run.masters.steps == run.plan.steps:
                 told = now
                 run.write_losses()
                 message = f"Step {run.masters.steps} of {run.plan.steps}, loss {run.loss:.3f}."
-                report(Progress(step=run.masters.steps, steps=run.plan.steps, message=message, preview=preview))
+                report(
+                    Progress(step=run.masters.steps, steps=run.plan.steps, message=message, preview=preview, kept=kept)
+                )
 
 
 class Run:
@@ -262,7 +266,9 @@ class Run:
 
     def write_losses(self) -> None:
         """Writes what the page plots."""
-        (self.folder / LOSSES).write_text(json.dumps(thinned(self.losses)), encoding="utf-8")
+        part = self.folder / f"{LOSSES}.part"
+        part.write_text(json.dumps(thinned(self.losses)), encoding="utf-8")
+        part.replace(self.folder / LOSSES)
 
     def sample(self, pipeline: Any, device: Device) -> Path:
         """A picture of the sitter as far as he is learnt; always of the same seed."""
