@@ -52,14 +52,16 @@ class Gallery:
         kind: str | None = None,
         base: str | None = None,
         style: str | None = None,
+        tune: str | None = None,
         favourites: bool = False,
         limit: int = 48,
         before: str | None = None,
         after: str | None = None,
     ) -> shelf.Page:
-        """A page of the pictures of a kind, base and style with all words of `text` in their prompt: the newest, those
-        next older than `before`, or those next newer than `after` (with `""` the oldest of all). Raises NotFound."""
-        sieve = shelf.Filter(text=text, kind=kind, base=base, style=style, favourites=favourites)
+        """A page of the pictures of a kind, base, style and tune with all words of `text` in their prompt: the newest,
+        those next older than `before`, or those next newer than `after` (with `""` the oldest of all). Raises
+        NotFound."""
+        sieve = shelf.Filter(text=text, kind=kind, base=base, style=style, tune=tune, favourites=favourites)
         with self._database.read() as tx:
             return shelf.page(tx, account, sieve, limit=limit, before=before, after=after)
 

@@ -13,12 +13,14 @@ _SIGN = re.compile(r"[%_\\]")  # what means something to LIKE
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """Which pictures: of a kind, a base, a style, marked as favourite, with all the words of `text` in their prompt."""
+    """Which pictures: of a kind, a base, a style, a tune (its id), marked as favourite, with all the words of `text` in
+    their prompt."""
 
     text: str = ""
     kind: str | None = None
     base: str | None = None
     style: str | None = None
+    tune: str | None = None
     favourites: bool = False
 
 
@@ -131,6 +133,10 @@ def _where(account: str, sieve: Filter) -> tuple[str, tuple[object, ...]]:
         if getattr(sieve, column) is not None:
             terms.append(f"{column} = ?")
             values.append(getattr(sieve, column))
+    if sieve.tune is not None:
+        # The jobs of a tune are few, and found once a page: it is the request that knows of it.
+        terms.append("job IN (SELECT id FROM job WHERE account = ? AND json_extract(request, '$.tune') = ?)")
+        values += [account, sieve.tune]
     if sieve.favourites:
         terms.append("favourite = 1")
     for word in dict.fromkeys(sieve.text.casefold().split()):
