@@ -205,7 +205,8 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A stored picture. `file` is its name in the pictures folder; width and height are in pixels."""
+    """A stored picture. `file` is its name in the pictures folder; width and height are in pixels; `tune` is whose
+    avatar it is."""
 
     id: str
     job: str
@@ -219,6 +220,7 @@ class Picture:
     kind: str
     base: str | None
     style: str | None
+    tune: str | None
     created_at: int
     favourite: bool
     deleted_at: int | None

@@ -267,6 +267,24 @@ def test_losses_and_a_sample_are_there_while_it_trains_and_while_it_is_paused(at
     assert seen[-1] == ("cancelled", (), None)
 
 
+def test_the_pictures_of_a_tune_are_found_by_it(atelier: Atelier) -> None:
+    gallery, tuning = atelier.studio.gallery, atelier.studio.tuning
+    made = {}
+    for name in ("Ada", "Bob"):
+        tune = tuning.of_job(OWNER, atelier.train(styles=[], name=name).id)
+        jobs = [tuning.avatars(OWNER, tune.id, {"count": 2, "prompt": prompt}) for prompt in ("in snow", "in sand")]
+        made[tune.id] = [one.id for job in jobs for one in gallery.of_job(OWNER, atelier.studio.wait(OWNER, job.id).id)]
+    for tune, ids in made.items():
+        page = gallery.page(OWNER, tune=tune)
+        assert ([one.id for one in page.pictures], page.total) == (ids[::-1], 4)
+        assert {one.tune for one in page.pictures} == {tune}
+        older = gallery.page(OWNER, tune=tune, limit=1, before=ids[2])
+        assert ([one.id for one in older.pictures], older.first, older.total) == ([ids[1]], 2, 4)
+        assert gallery.page(OWNER, tune=tune, style="toon").total == 0
+        assert gallery.page(CLIENT, tune=tune).total == 0
+    assert gallery.page(OWNER).total == 8
+
+
 def test_what_is_another_accounts_does_not_exist(atelier: Atelier) -> None:
     atelier.train(styles=[])
     (tune,) = atelier.studio.tuning.all(OWNER)

@@ -100,8 +100,8 @@ def _found(
 ) -> tuple[list[int], int, int]:
     """The page's seqs, newest first, and how many are newer and older than those."""
     where, values = _where(account, sieve)
-    # Prompts are long: the index that has them is only walked where they are asked for.
-    index = "picture_words" if sieve.text.split() else "picture_newest"
+    # Prompts are long: the index that has them is only walked where they are asked for, or the few of one tune.
+    index = "picture_tune" if sieve.tune is not None else "picture_words" if sieve.text.split() else "picture_newest"
     those = f"FROM picture INDEXED BY {index} WHERE {where}"
 
     def seqs(more: str, value: int, order: str) -> list[int]:
@@ -129,14 +129,10 @@ def _found(
 def _where(account: str, sieve: Filter) -> tuple[str, tuple[object, ...]]:
     terms: list[str] = ["account = ?", "deleted_at IS NULL"]
     values: list[object] = [account]
-    for column in ("kind", "base", "style"):
+    for column in ("kind", "base", "style", "tune"):
         if getattr(sieve, column) is not None:
             terms.append(f"{column} = ?")
             values.append(getattr(sieve, column))
-    if sieve.tune is not None:
-        # The jobs of a tune are few, and found once a page: it is the request that knows of it.
-        terms.append("job IN (SELECT id FROM job WHERE account = ? AND json_extract(request, '$.tune') = ?)")
-        values += [account, sieve.tune]
     if sieve.favourites:
         terms.append("favourite = 1")
     for word in dict.fromkeys(sieve.text.casefold().split()):

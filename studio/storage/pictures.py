@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from studio.domain import Drawn, Job, NotFound, Picture
+from studio.domain import Drawn, ImageRequest, Job, NotFound, Picture
 from studio.rules import canonical
 from studio.storage.database import NEWEST, Tx
 from studio.storage.folder import fsync_folder
@@ -43,8 +43,9 @@ def record(tx: Tx, job: Job, drawn: Drawn, *, now: int) -> None:
     tx.execute(
         """
         INSERT INTO picture
-            (id, job, "index", account, file, width, height, seed, recipe, kind, base, style, created_at, searchable)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            (id, job, "index", account, file, width, height, seed, recipe, kind, base, style, tune, created_at,
+            searchable)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """,
         (
             str(uuid.uuid5(uuid.UUID(job.id), str(drawn.index))),
@@ -59,6 +60,7 @@ def record(tx: Tx, job: Job, drawn: Drawn, *, now: int) -> None:
             job.request.kind,
             job.request.base,
             job.request.style,
+            job.request.tune if isinstance(job.request, ImageRequest) else None,
             now,
             searchable(drawn.recipe),
         ),
@@ -185,6 +187,7 @@ def picture_of(row: sqlite3.Row) -> Picture:
         kind=row["kind"],
         base=row["base"],
         style=row["style"],
+        tune=row["tune"],
         created_at=row["created_at"],
         favourite=bool(row["favourite"]),
         deleted_at=row["deleted_at"],

@@ -3,7 +3,7 @@
 import sqlite3
 
 from studio.storage.tables_exports import m013_exports
-from studio.storage.tables_tunes import m012_paused
+from studio.storage.tables_tunes import m012_paused, m014_avatars
 
 
 def pending(db: sqlite3.Connection) -> bool:
@@ -415,4 +415,5 @@ STEPS = (
     m010_tunes,
     m012_paused,
     m013_exports,
+    m014_avatars,
 )

@@ -11,3 +11,17 @@ def m012_paused(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE job ADD COLUMN fruitless INTEGER NOT NULL DEFAULT 0 CHECK (fruitless >= 0)")
     db.execute("DROP INDEX job_waiting")
     db.execute("CREATE INDEX job_waiting ON job (seq) WHERE state = 'queued' AND paused = 0")
+
+
+def m014_avatars(db: sqlite3.Connection) -> None:
+    """Finds the pictures that were drawn with a tune; of one tune they are few, so their prompts may stand in it."""
+    db.execute("ALTER TABLE picture ADD COLUMN tune TEXT")
+    db.execute(
+        "UPDATE picture SET tune = (SELECT json_extract(request, '$.tune') FROM job WHERE job.id = picture.job) "
+        "WHERE kind = 'image'"
+    )
+    db.execute(
+        "CREATE INDEX picture_tune ON picture "
+        "(account, tune, seq, kind, base, style, favourite, searchable, deleted_at) "
+        "WHERE deleted_at IS NULL AND tune IS NOT NULL"
+    )

@@ -167,6 +167,7 @@ def _finding(studio: Studio) -> Sequence[Endpoint]:
         base: str | None = None,
         style: str | None = None,
         favourites: bool = False,
+        tune: str | None = None,
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> dict:
         """A page of pictures, newest first, and the total that the filters let through. Each picture has the url of its
@@ -180,12 +181,13 @@ def _finding(studio: Studio) -> Sequence[Endpoint]:
             base: the id of a base model; left out, any.
             style: the id of a style; left out, any.
             favourites: true lets through favourites alone.
+            tune: the id of a tune, for the pictures that were drawn with it; left out, any.
         """
         visit = visit_of(studio, request)
         with told(visit):
             page = studio.gallery.page(
                 visit.account,
-                **_filter(text=text, kind=kind, base=base, style=style, favourites=favourites),
+                **_filter(text=text, kind=kind, base=base, style=style, tune=tune, favourites=favourites),
                 limit=whole("limit", limit, 1, MOST_LISTED),
                 before=None if before is None else job_id(before, field="before"),
             )
@@ -212,7 +214,7 @@ def _sides(size: Any) -> dict[str, object]:
 
 def _filter(**given: Any) -> dict[str, Any]:
     """The gallery's filters as they came, each checked by its rule. Raises Refused."""
-    named = {field: given[field] for field in ("kind", "base", "style")}
+    named = {field: given[field] for field in ("kind", "base", "style", "tune")}
     return {
         "text": text("text", given["text"], most=MOST_TEXT, empty=True),
         "favourites": flag("favourites", given["favourites"]),
@@ -248,6 +250,7 @@ def _linked(picture: Picture) -> dict[str, object]:
         "prompt": views.prompt_of(picture),
         "base": picture.base,
         "style": picture.style,
+        "tune": picture.tune,
         "favourite": picture.favourite,
         "created_at": picture.created_at,
         "url": f"media/pictures/{picture.id}.png",

@@ -180,7 +180,7 @@ def test_a_filtered_page_says_where_it_lies_and_how_many_there_are(bench: Bench,
 def test_pictures_made_before_they_could_be_searched_are_found(bench: Bench, jobs: Jobs) -> None:
     made(jobs, prompt="Ein GRÜNER Frosch")
     with bench.database.write() as tx:
-        for index in ("picture_words", "picture_kind", "picture_base", "picture_style"):
+        for index in ("picture_words", "picture_kind", "picture_base", "picture_style", "picture_tune"):
             tx.execute(f"DROP INDEX {index}")
         tx.execute("ALTER TABLE picture DROP COLUMN searchable")
         tables.m007_gallery(tx)

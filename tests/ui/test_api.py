@@ -42,7 +42,7 @@ ENDPOINTS = {
     ],
     "/job": ["id"],
     "/cancel": ["id"],
-    "/pictures": ["limit", "before", "text", "kind", "base", "style", "favourites"],
+    "/pictures": ["limit", "before", "text", "kind", "base", "style", "favourites", "tune"],
     "/balance": [],
 }  # fmt: skip
 
