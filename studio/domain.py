@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 # The errors are part of what the studio speaks of, and are imported from here.
 from studio.errors import BrokenPicture as BrokenPicture
@@ -51,6 +51,23 @@ REQUESTS: Mapping[str, type[Request]] = {
     request.kind: request
     for request in (ImageRequest, UpscaleRequest, FaceRequest, BackgroundRequest, TuneRequest, ExportRequest)
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgottenRequest:
+    """What is left of a request once it was forgotten: of what kind it was, and how many results it asked for."""
+
+    kind: str
+    pictures: int
+    base: ClassVar[None] = None
+    style: ClassVar[None] = None
+
+    def inputs(self) -> dict[str, str]:
+        """No uploads any more."""
+        return {}
+
+    def to_json(self) -> dict[str, object]:
+        return {}
 
 
 def request_from_json(kind: str, body: object) -> Request:
@@ -176,7 +193,7 @@ class Job:
     id: str
     account: str
     state: JobState
-    request: Request
+    request: Request | ForgottenRequest
     charges: tuple[Charge, ...]
     attempt: int
     created_at: int
@@ -226,13 +243,14 @@ class Picture:
     deleted_at: int | None
 
 
-TuneState = Literal["waiting", "training", "paused", "ready", "failed", "cancelled"]
+TuneState = Literal["waiting", "training", "paused", "ready", "gone", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tune:
     """A trained likeness, or one in the making. `losses` is how its training went or goes, at most 200 means;
-    `styles_left` are the styles of its first avatars that were not asked for yet; its model goes at `expires_at`."""
+    `styles_left` are the styles of its first avatars that were not asked for yet; its model goes at `expires_at`, where
+    no plan keeps it, and is `gone` then."""
 
     id: str
     job: str

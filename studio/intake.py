@@ -56,12 +56,21 @@ def prepared(
 
 
 def keep(
-    database: Database, folder: DataFolder, account: str, pngs: Mapping[str, bytes], *, now: int
+    database: Database,
+    folder: DataFolder,
+    account: str,
+    pngs: Mapping[str, bytes],
+    handed: Mapping[str, object],
+    *,
+    now: int,
 ) -> dict[str, str]:
-    """Stores the pictures and returns their ids by field. Raises StorageFailed."""
+    """Stores the pictures and returns their ids by field; `handed` is what they were made of. Raises StorageFailed."""
     try:
         with database.write() as tx:
-            return {field: uploads.add(tx, folder.uploads, account, png, now=now) for field, png in pngs.items()}
+            kept = {field: uploads.add(tx, folder.uploads, account, png, now=now) for field, png in pngs.items()}
+            for field, upload in kept.items():
+                uploads.came_from(tx, upload, cached=folder.cached(handed.get(field)))
+            return kept
     except OSError as error:
         told = faults.of_os(error, folder.root)
         if told is None:

@@ -14,10 +14,13 @@ from studio.domain import (
     Conflict,
     Exported,
     ExportRequest,
+    ForgottenRequest,
     ImageRequest,
     Job,
     JobState,
     NotEnoughCredits,
+    NotFound,
+    Refused,
     Request,
     Result,
     Runner,
@@ -112,6 +115,8 @@ class Jobs:
             # 3. Can it be done?
             for field, upload in request.inputs().items():
                 uploads.path(tx, self.folder.uploads, account, upload, field=field)
+            if isinstance(request, ImageRequest | ExportRequest) and request.tune is not None:
+                tunes.path(tx, self.folder.tunes, account, request.tune)  # deleted since it was looked at?
             if job_store.waiting(tx) >= self._queue_limit:
                 raise Conflict(
                     f"{self._queue_limit} jobs wait already: try again when some are done.",
@@ -268,7 +273,7 @@ class Jobs:
         for tune in trained:
             try:
                 self.ask_for_avatars(tune)
-            except (NotEnoughCredits, Conflict) as error:
+            except (NotEnoughCredits, Conflict, NotFound, Refused) as error:
                 log.info("first avatars of tune %s wait to be asked for: %s", tune.id, error)
             with self.database.write() as tx:
                 tunes.tried(tx, tune.id)
@@ -319,6 +324,8 @@ class Jobs:
         return None
 
     def _task(self, job: Job) -> Task:
+        if job.cancel_requested or isinstance(job.request, ForgottenRequest):  # since it was claimed
+            raise Cancelled
         folder = self.folder.scratch(job.id)
         folder.mkdir(exist_ok=True)
         tune = job.request.tune if isinstance(job.request, ImageRequest | ExportRequest) else None

@@ -42,6 +42,6 @@ def bring_back(settings: Settings, file: Path, *, clock: Clock = utc_now) -> Res
     """Puts a backup in the place of all that is in the data folder. Raises Refused, StorageFailed."""
 
     def sweep(database: Database, folder: DataFolder) -> None:
-        forgetting.erase_deleted(database, folder, now=clock())
+        forgetting.finish_restored(database, folder, now=clock())
 
     return restore.restore(file, DataFolder(settings.data), check=verify.faults, now=clock(), sweep=sweep)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from studio import forgetting, quoting
+from studio import quoting
 from studio.counter import Counter
 from studio.credits import book, ledger, pricing, verify
 from studio.credits.plans import HOUSE
@@ -16,6 +16,7 @@ from studio.domain import (
     OWNER,
     Charge,
     Clock,
+    ForgottenRequest,
     ImageRequest,
     Job,
     NotFound,
@@ -31,12 +32,14 @@ from studio.models import BaseInfo, Models
 from studio.photo_report import CropMode, Nature, PhotoReport
 from studio.photos import Photos
 from studio.pipelines import Runners
+from studio.retention import Retention
 from studio.rules import name
 from studio.settings import Settings
 from studio.storage import forgotten, job_store
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
 from studio.styles import Category, Style
+from studio.sweeper import Sweeper
 from studio.tuning import Tuning
 from studio.worker import Worker, put_right, see_through
 from studio.workshop import Workshop
@@ -52,7 +55,7 @@ class Studio:
     """One data folder and all that works on it; safe to share between threads.
 
     Pictures are asked for at its `gallery`, credits at its `counter`, models at `models`, what works on pictures at its
-    `workshop`; here, what makes them.
+    `workshop`, what goes when at its `retention`; here, what makes them.
     Every method takes the account that asks. What belongs to another account does not exist for it: NotFound. What is
     refused raises a `StudioError` with one sentence, has cost nothing and has left nothing behind.
     """
@@ -66,6 +69,7 @@ class Studio:
         models: Models,
         runners: AnyRunners,
         prices: Callable[[], pricing.Prices],
+        unload: Callable[[str], object] = lambda tune: None,
         clock: Clock = utc_now,
     ) -> None:
         self.settings = settings
@@ -82,8 +86,12 @@ class Studio:
             clock=clock,
             queue_limit=settings.queue_limit,
         )
-        self._worker = Worker(self._jobs, tidy=self._tidy)
         self.counter = Counter(database=database, prices=prices, clock=clock)
+        self.retention = Retention(
+            database=database, folder=folder, clock=clock, catch_up=self.counter.sweep, unload=unload
+        )
+        self._worker = Worker(self._jobs, between=self.retention.unload_warm)
+        self._sweeper = Sweeper(self.retention, working=lambda: self._worker.working, clock=clock)
         self.gallery = Gallery(database=database, folder=folder, bases=models.bases, clock=clock)
         self._photos = Photos(database=database, folder=folder, bases=models.bases)
         self.workshop = Workshop(
@@ -132,16 +140,19 @@ class Studio:
         folder = DataFolder.open(settings.data)
         database = Database(folder.database)
         models = Models.of(settings, os.environ if env is None else env)
+        own = Runners(settings, models.bases) if runners is None else None
         studio = cls(
             settings=settings,
             folder=folder,
             database=database,
             models=models,
-            runners=Runners(settings, models.bases) if runners is None else runners,
+            runners=own or runners or {},
             prices=PriceList(folder.prices),
+            unload=own.forget if own is not None else lambda tune: None,
             clock=clock,
         )
         studio.open_account(OWNER, plan=HOUSE)
+        studio.retention.begin()
         try:
             forgotten.begin(folder.forgotten, now=clock())
         except OSError:
@@ -151,18 +162,14 @@ class Studio:
     # --- its life ---
 
     def start(self) -> None:
-        """Works the queue in a thread of its own from now on: the page does, commands do not."""
-        self._tidy()
+        """Works the queue, and deletes what is due, in threads of their own from now on: the page does, commands do
+        not."""
         self._worker.start()
-
-    def _tidy(self) -> None:
-        """What is due by now: at the start, and every hour that the queue is worked."""
-        self.counter.sweep()
-        forgetting.erase_deleted(self._database, self._folder, now=self._clock())
+        self._sweeper.start()
 
     def stop(self) -> bool:
-        """Puts a running job back into the queue and ends the thread; whether it did in time."""
-        return self._worker.stop()
+        """Puts a running job back into the queue and ends the threads; whether it did in time."""
+        return all([self._worker.stop(), self._sweeper.stop()])
 
     def close(self) -> None:
         """Lets go of the database. Nothing may be asked afterwards."""
@@ -270,7 +277,8 @@ class Studio:
         # 2. The pictures handed in: decoded, checked and kept. The module brings Pillow, which nothing else here needs.
         intake = import_module("studio.intake")
         pngs = intake.prepared(init, mask, request, most_bytes=self.settings.upload_mb << 20)
-        kept = intake.keep(self._database, self._folder, account, pngs, now=self._clock())
+        handed = {"init": init, "mask": mask}
+        kept = intake.keep(self._database, self._folder, account, pngs, handed, now=self._clock())
 
         # 3. The job and its hold, or nothing.
         try:
@@ -300,7 +308,10 @@ class Studio:
 
     def preview(self, account: str, job_id: str) -> Path | None:
         """The newest preview of a running job; it may be replaced or gone by the time it is read."""
-        return self._folder.preview(self.job(account, job_id))
+        job = self.job(account, job_id)
+        if isinstance(job.request, ForgottenRequest):
+            raise NotFound("There is no such job any more.", field="id")
+        return self._folder.preview(job)
 
     def cancel(self, account: str, job_id: str) -> Job:
         """Stops a job; what was delivered until then stays and is paid. Raises Refused (no UUID), NotFound."""
@@ -316,7 +327,8 @@ class Studio:
         On KeyboardInterrupt the job is back in the queue, or still runs in the other process.
         Raises NotFound, and StorageFailed where the queue stands still.
         """
-        return see_through(self._jobs, account, self.job(account, job_id).id, show=show)
+        between = self.retention.unload_warm
+        return see_through(self._jobs, account, self.job(account, job_id).id, show=show, between=between)
 
     # --- accounts ---
 

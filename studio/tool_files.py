@@ -35,9 +35,18 @@ class Taken:
 
 
 def take_in(
-    database: Database, folder: DataFolder, account: str, file: Path, *, name: str, field: str, now: int
+    database: Database,
+    folder: DataFolder,
+    account: str,
+    file: Path,
+    *,
+    name: str,
+    field: str,
+    now: int,
+    picture: str | None = None,
 ) -> Taken:
-    """Keeps the picture in a file under an id; the same picture has the same id. `name` is how errors call it.
+    """Keeps the picture in a file under an id; the same picture has the same id. `name` is how errors call it,
+    `picture` the one of the gallery that it is.
 
     Raises Refused and NotFound (no such account), naming the field, and StorageFailed.
     """
@@ -51,6 +60,7 @@ def take_in(
                 sha256 = hashlib.file_digest(written, "sha256").hexdigest()
             with database.write() as tx:
                 upload = uploads.take(tx, folder.uploads, account, part, sha256=sha256, name=name[:MOST_NAME], now=now)
+                uploads.came_from(tx, upload, cached=folder.cached(file), picture=picture)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:

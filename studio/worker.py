@@ -11,24 +11,23 @@ from studio.storage.folder import WorkLock
 
 LOOK_EVERY = 0.25  # seconds between two looks into an empty queue, or at a lock that another process holds
 TRY_AGAIN = 5.0  # seconds after the data folder could not be written
-TIDY_EVERY = 3600.0  # seconds
 
 log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Runs jobs one after another until it is stopped, or `until()` is true; between two of them, `tidy` every hour.
+    """Runs jobs one after another until it is stopped, or `until()` is true; between two of them it calls `between`.
 
     While another process works the queue it waits; when that one ends or dies, it takes over and recovers.
     """
 
     def __init__(
-        self, jobs: Jobs, *, until: Callable[[], bool] = never, tidy: Callable[[], object] = lambda: None
+        self, jobs: Jobs, *, until: Callable[[], bool] = never, between: Callable[[], object] = lambda: None
     ) -> None:
         self.jobs = jobs
         self.trouble: StudioError | None = None  # what keeps it from working just now
         self._until = until
-        self._tidy = tidy
+        self._between = between
         self._lock = WorkLock(jobs.folder.lock)
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -56,7 +55,7 @@ class Worker:
 
     def run(self) -> None:
         """The loop itself, in the calling thread."""
-        recovered, tidied = False, time.monotonic()
+        recovered = False
         try:
             while not self._stop.is_set() and not self._until():
                 try:
@@ -71,10 +70,8 @@ class Worker:
                         recovered = True
                         self.trouble = None
 
-                    # 3. Now and then, what is due.
-                    if time.monotonic() - tidied >= TIDY_EVERY:
-                        tidied = time.monotonic()
-                        self._tidy()
+                    # 3. What only this thread may do, such as letting go of what is warm on its device.
+                    self._between()
 
                     # 4. Then job after job.
                     if self.jobs.run_next(self._stop.is_set) is None:
@@ -112,7 +109,13 @@ def put_right(jobs: Jobs) -> bool:
 
 
 def see_through(
-    jobs: Jobs, account: str, job_id: str, *, show: Callable[[Job], None] = lambda job: None, poll: float = 0.1
+    jobs: Jobs,
+    account: str,
+    job_id: str,
+    *,
+    show: Callable[[Job], None] = lambda job: None,
+    between: Callable[[], object] = lambda: None,
+    poll: float = 0.1,
 ) -> Job:
     """Waits until the job has ended or is paused and returns it; works the queue itself while no other process does.
 
@@ -122,7 +125,7 @@ def see_through(
     def is_over(job: Job) -> bool:
         return job.ended or job.state == "paused"
 
-    worker = Worker(jobs, until=lambda: is_over(jobs.status(account, job_id)))
+    worker = Worker(jobs, until=lambda: is_over(jobs.status(account, job_id)), between=between)
     worker.start()
     try:
         while not is_over(job := jobs.status(account, job_id)):

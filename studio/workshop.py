@@ -89,15 +89,19 @@ class Workshop:
 
         Raises Refused, NotFound (account) and StorageFailed.
         """
+        return self._take_in(account, file, name=file.name if name is None else name, field=field)
+
+    def _take_in(self, account: str, file: Path, *, name: str, field: str, picture: str | None = None) -> "Taken":
         self._known(account)
         return import_module("studio.tool_files").take_in(
             self._database,
             self._folder,
             account,
             file,
-            name=file.name if name is None else name,
+            name=name,
             field=field,
             now=self._clock(),
+            picture=picture,
         )
 
     def take_picture(self, account: str, picture_id: str, *, field: str = "files") -> "Taken":
@@ -105,7 +109,8 @@ class Workshop:
         with self._database.read() as tx:
             picture = pictures.get(tx, account, picture_id)
         name = f"likeness-{picture.id[:8]}.png"
-        return self.take_in(account, self._folder.pictures / picture.file, name=name, field=field)
+        file = self._folder.pictures / picture.file
+        return self._take_in(account, file, name=name, field=field, picture=picture.id)
 
     def drop(self, account: str, taken: Sequence[str]) -> None:
         """Forgets pictures that were taken in and that no job came of."""

@@ -9,8 +9,11 @@ from studio.credits import book, ledger, pricing, verify
 from studio.credits.plans import HOUSE
 from studio.domain import OWNER, CreditKind, Drawn, ImageRequest, IsCancelled, Progress, Report, Runner, Task
 from studio.jobs import Jobs
+from studio.rules import new_id
+from studio.storage import job_store, tunes
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
+from studio.tunes import CONSENT, TuneRequest
 
 CLIENT = "client"
 """An account without a plan: it pays with what it was granted."""
@@ -89,6 +92,20 @@ class Bench:
         with self.database.write() as tx:
             return ledger.grant(
                 tx, CLIENT, kind, amount, key=key, source="owner", reason="for the test", now=self.clock()
+            )
+
+    def tune(self, tune: str, account: str = CLIENT) -> None:
+        """A ready tune of that id, of a training that cost nothing."""
+        asked = TuneRequest(name="Ada", class_name="woman", photos=tuple("abcd"), consent=CONSENT, seed=1)
+        with self.database.write() as tx:
+            job = new_id()
+            job_store.insert(tx, job_id=job, account=account, request=asked, asked=job, charges=(), now=self.clock())
+            made = job_store.get(tx, account, job)
+            job_store.end(tx, made, "done", expected="queued", now=self.clock())
+            tunes.begin(tx, made, statement="They have agreed.", now=self.clock())
+            tx.execute(
+                "UPDATE tune SET id = ?, file = ?, trained_at = ?, expires_at = ? WHERE job = ?",
+                (tune, f"{tune}.safetensors", self.clock(), self.clock() + tunes.KEPT, job),
             )
 
     def balance(self, account: str, kind: CreditKind = "playground") -> tuple[int, int]:

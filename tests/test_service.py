@@ -25,7 +25,7 @@ from studio.forgetting import UNDO
 from studio.rules import new_id
 from studio.service import Studio
 from studio.settings import Settings
-from studio.storage import job_store
+from studio.storage import deletions, job_store
 from tests.fakes import CLIENT, FakeRunner, StillClock
 
 PATIENCE = 20.0
@@ -341,6 +341,17 @@ def test_of_several_pictures_all_are_deleted_or_none(house: House) -> None:
     assert len(house.studio.gallery.newest(OWNER)) == 2
 
 
+def swept_at(studio: Studio, moment: int) -> None:
+    """Waits for the sweep that a start begins, beside everything else."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with studio._database.read() as tx:
+            if deletions.seen(tx) == moment:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_what_was_deleted_an_hour_ago_is_erased_at_the_next_start(house: House) -> None:
     job = house.done(count=2)
     first, second = house.studio.gallery.of_job(OWNER, job.id)
@@ -348,12 +359,14 @@ def test_what_was_deleted_an_hour_ago_is_erased_at_the_next_start(house: House) 
     house.studio.gallery.delete(OWNER, [first.id])
     house.clock.now += UNDO
     house.studio.start()
-    assert file.is_file(), "the hour is not over yet"
+    swept_at(house.studio, house.clock())
     assert house.studio.stop()
+    assert file.is_file(), "the hour is not over yet"
 
     house.clock.now += 1
     again = Studio.open(house.studio.settings, {}, runners={"image": house.runner}, clock=house.clock)
     again.start()
+    swept_at(again, house.clock())
     assert again.stop()
     assert not file.exists()
     with pytest.raises(NotFound, match="gone for good"):

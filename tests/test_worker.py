@@ -54,15 +54,13 @@ def test_a_stop_in_the_middle_of_a_job_loses_nothing(bench: Bench) -> None:
     assert bench.captured(OWNER) == 8
 
 
-def test_what_is_due_is_seen_to_while_nothing_else_is_done(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "TIDY_EVERY", 0.05)
-    monkeypatch.setattr(worker_module, "LOOK_EVERY", 0.01)
-    tidied: list[float] = []
-    worker = Worker(bench.jobs(FakeRunner()), tidy=lambda: tidied.append(time.monotonic()))
+def test_what_only_its_thread_may_do_is_done_while_nothing_else_is(bench: Bench) -> None:
+    threads: list[str] = []
+    worker = Worker(bench.jobs(FakeRunner()), between=lambda: threads.append(threading.current_thread().name))
     worker.start()
-    eventually(lambda: len(tidied) >= 3)
+    eventually(lambda: len(threads) >= 2)
     worker.stop()
-    assert tidied[1] - tidied[0] >= 0.05
+    assert set(threads) == {"worker"}
 
 
 def test_a_second_process_leaves_the_queue_to_the_first_and_waits_for_its_job(bench: Bench) -> None:

@@ -37,6 +37,11 @@ def lapse_noticed_at(tx: Tx, account: str) -> int | None:
     return row["lapse_noticed_at"]
 
 
+def notice_no_later(tx: Tx, now: int) -> None:
+    """Lapses that a wrong clock noticed in times to come count as noticed now: else tunes were kept until then."""
+    tx.execute("UPDATE account SET lapse_noticed_at = ?1 WHERE lapse_noticed_at > ?1", (now,))
+
+
 def this_month(tx: Tx, standing: Standing, *, now: int) -> tuple[int, int]:
     """What was used, and what is left (held or free), of the credits that plans gave for this month.
 

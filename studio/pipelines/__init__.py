@@ -18,6 +18,7 @@ RUNNERS: Mapping[str, str] = {
     "face": "studio.pipelines.face:FaceEnhance",
     "background": "studio.pipelines.background:Background",
     "tune": "studio.pipelines.tuning.train:Train",
+    "export": "studio.pipelines.export.exporter:Exporter",
 }
 """Of each kind of job the `module:factory`; a factory is called with the device and the bases and gives the runner."""
 
@@ -52,6 +53,11 @@ class Runners(Mapping[str, Runner]):
         if self._device is None:
             self._device = import_module("studio.pipelines.device").Device(self.settings)
         return self._device
+
+    def forget(self, tune: str) -> None:
+        """Lets go of a tune, whatever base it is warm in."""
+        if self._device is not None:
+            self._device.forget(f"tune:{tune}:")
 
     def unload(self, key: str | None = None) -> None:
         """Lets go of what is warm under `key` (`base:starter`, say), or of everything."""

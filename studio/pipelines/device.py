@@ -66,6 +66,11 @@ class Device:
         gc.collect()
         self.empty_cache()
 
+    def forget(self, beginning: str) -> None:
+        """Lets go of everything whose key begins so."""
+        for name in [key for key in self._held if key.startswith(beginning)]:
+            self.unload(name)
+
     def empty_cache(self) -> None:
         if self.torch.type == "cuda":
             torch.cuda.empty_cache()

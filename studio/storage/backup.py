@@ -38,11 +38,18 @@ KEPT = (
         "SELECT file FROM picture WHERE deleted_at IS NULL",
         "DELETE FROM picture WHERE file = ? AND job IN (SELECT id FROM job WHERE ended_at IS NOT NULL)",
     ),
+    Kept(
+        "tunes",
+        "SELECT file FROM tune WHERE file IS NOT NULL AND deleted_at IS NULL",
+        "UPDATE tune SET model_gone_at = coalesce(trained_at, created_at), file = NULL WHERE file = ?",
+    ),
 )
 """What is kept beside the database. Another kind of file is a row here."""
 
 LEFT_OUT = (
     "DELETE FROM upload",
+    "DELETE FROM upload_cached",
+    "DELETE FROM export",
     "DELETE FROM picture WHERE deleted_at IS NOT NULL AND job IN (SELECT id FROM job WHERE ended_at IS NOT NULL)",
 )
 """What goes from a backup's database: rows that tell of what no backup has."""

@@ -21,6 +21,7 @@ Tx = sqlite3.Connection
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables; RETURNING came in 3.35
 NEWEST = 2**63 - 1  # above every seq: where a page begins that is not before anything
 PATIENCE = 30.0  # seconds that a writer waits for another
+WIPE_PATIENCE = 0.2  # seconds that a wipe of the log waits for readers, and writers for it
 LOOK_AGAIN = (0.0005, 0.002)  # seconds between two looks whether the other is done
 
 
@@ -78,6 +79,22 @@ class Database:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+
+    def wipe_log(self) -> bool:
+        """Writes the write-ahead log into the file and cuts it to nothing, so that nothing deleted is left in it.
+
+        False where somebody still reads or writes: then it is to be tried again. Keeps others waiting for
+        `WIPE_PATIENCE` at most.
+        """
+        with self._told():
+            connection = self._connection()
+            if connection.in_transaction:
+                raise RuntimeError("the log cannot be wiped inside a transaction")
+            connection.execute(f"PRAGMA busy_timeout = {int(1000 * WIPE_PATIENCE)}")
+            try:
+                return int(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]) == 0
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {int(1000 * PATIENCE)}")
 
     def close(self) -> None:
         """Closes the connections of all threads; none may be in use any more."""

@@ -75,6 +75,17 @@ class DataFolder:
         return self.root / "exports"
 
     @property
+    def cache(self) -> Path:
+        """What was handed to the page, until it is taken over or a day old."""
+        return self.root / "cache"
+
+    def cached(self, file: object) -> Path | None:
+        """The path of a file in the page's cache, from there; None for every other."""
+        path = file.resolve() if isinstance(file, Path) else None
+        root = self.cache.resolve()
+        return path.relative_to(root) if path is not None and path.is_relative_to(root) else None
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"
 

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from studio.domain import Refused
 from studio.rules import canonical
+from studio.storage import deletions
 from studio.storage.database import Tx
 from studio.storage.folder import fsync_file
 
@@ -40,13 +41,21 @@ def begin(log: Path, *, now: int) -> None:
 
 def append(log: Path, what: str, forgotten_id: str, *, now: int) -> None:
     """Notes a deletion, and waits until the note is on the disk. Raises OSError."""
-    if what not in ERASERS:
-        raise ValueError(f"nobody would know how to forget a {what} again")
+    append_all(log, [(what, forgotten_id)], now=now)
+
+
+def append_all(log: Path, notes: Iterable[tuple[str, str]], *, now: int) -> None:
+    """Notes deletions, each by what and which, and waits until they are on the disk. Raises OSError."""
+    lines: list[bytes] = []
+    for what, forgotten_id in notes:
+        if what not in ERASERS:
+            raise ValueError(f"nobody would know how to forget a {what} again")
+        lines.append(_line(Forgotten(what=what, id=forgotten_id, at=now)))
     begin(log, now=now)
     with log.open("r+b", buffering=0) as file:
         file.seek(-1, os.SEEK_END)
         torn = b"" if file.read(1) == b"\n" else b"\n"  # by a crash
-        file.write(torn + _line(Forgotten(what=what, id=forgotten_id, at=now)))
+        file.write(torn + b"".join(lines))
         os.fsync(file.fileno())
 
 
@@ -92,7 +101,8 @@ def merged(here: Log | None, backed_up: Log | None, *, made_at: int, now: int) -
 def apply(tx: Tx, root: Path, log: Log) -> int:
     """Erases from a restored data folder what was deleted since; how many things there were. Raises Refused, OSError.
 
-    A kind of deletion that this version does not know stops it: nothing that was forgotten may come back.
+    A kind of deletion that this version does not know stops it: nothing that was forgotten may come back. Rows of jobs
+    and tunes are out of sight then, and lose what is in them when deletions are carried out.
     """
     erased = 0
     for one in log.entries:
@@ -119,8 +129,40 @@ def _picture(tx: Tx, root: Path, one: Forgotten) -> bool:
     return True
 
 
-ERASERS: Mapping[str, Callable[[Tx, Path, Forgotten], bool]] = {"picture": _picture}
-"""How each kind of thing is erased from a data folder; whether it was there. What else can be deleted is a row here."""
+def _job(tx: Tx, root: Path, one: Forgotten) -> int:
+    deletions.hide_job(tx, one.id, now=one.at)
+    rows = tx.execute("SELECT id FROM picture WHERE job = ?", (one.id,)).fetchall()
+    return sum(_picture(tx, root, Forgotten(what="picture", id=row["id"], at=one.at)) for row in rows)
+
+
+def _tune(tx: Tx, root: Path, one: Forgotten) -> bool:
+    tx.execute("UPDATE tune SET deleted_at = coalesce(deleted_at, ?) WHERE id = ?", (one.at, one.id))
+    return _model(tx, root, one)
+
+
+def _model(tx: Tx, root: Path, one: Forgotten) -> bool:
+    """Also where the backup is of a time before it was trained: then it is not trained again."""
+    row = tx.execute("SELECT file FROM tune WHERE id = ?", (one.id,)).fetchone()
+    if row is None:
+        return False
+    tx.execute(
+        "UPDATE job SET cancel_requested = 1 "
+        "WHERE ended_at IS NULL AND (tune = ?1 OR id = (SELECT job FROM tune WHERE id = ?1))",
+        (one.id,),
+    )
+    tx.execute("UPDATE tune SET file = NULL, model_gone_at = coalesce(model_gone_at, ?) WHERE id = ?", (one.at, one.id))
+    if row["file"] is not None:
+        (root / "tunes" / str(row["file"])).unlink(missing_ok=True)
+    return row["file"] is not None
+
+
+ERASERS: Mapping[str, Callable[[Tx, Path, Forgotten], int]] = {
+    "picture": _picture,
+    "job": _job,
+    "tune": _tune,
+    "model": _model,
+}
+"""How each kind of thing is erased from a data folder; how many things went. What else can be deleted is a row here."""
 
 
 def _line(one: Forgotten) -> bytes:

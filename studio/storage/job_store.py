@@ -6,7 +6,18 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from studio.domain import Charge, Job, JobState, NotFound, Progress, Request, StudioError, request_from_json
+from studio.domain import (
+    Charge,
+    CreditKind,
+    ForgottenRequest,
+    Job,
+    JobState,
+    NotFound,
+    Progress,
+    Request,
+    StudioError,
+    request_from_json,
+)
 from studio.rules import canonical
 from studio.storage.database import NEWEST, Tx
 
@@ -51,6 +62,10 @@ def insert(
             now,
         ),
     )
+    tx.executemany(
+        "INSERT OR IGNORE INTO job_input (job, upload) VALUES (?, ?)",
+        [(job_id, upload) for upload in request.inputs().values()],
+    )
 
 
 def find(tx: Tx, job_id: str) -> Job | None:
@@ -73,20 +88,25 @@ def asked(tx: Tx, job_id: str) -> str:
 
 
 def newest(tx: Tx, account: str, *, limit: int = 50, before: str | None = None) -> list[Job]:
-    """A page of an account's jobs, newest first; the next page is what comes `before` the last one's id.
+    """A page of an account's jobs, newest first, without forgotten ones; the next page is what comes `before` the last
+    one's id.
 
     Raises NotFound where `before` is no job of the account.
     """
     start = NEWEST if before is None else _seq(tx, account, before)
     rows = tx.execute(
-        "SELECT * FROM job WHERE account = ? AND seq < ? ORDER BY seq DESC LIMIT ?", (account, start, limit)
+        "SELECT * FROM job WHERE account = ? AND seq < ? AND forgotten_at IS NULL ORDER BY seq DESC LIMIT ?",
+        (account, start, limit),
     )
     return [_job(row) for row in rows]
 
 
 def active(tx: Tx, account: str) -> list[Job]:
     """An account's jobs that wait, run or are paused, in the order of the queue."""
-    rows = tx.execute("SELECT * FROM job WHERE account = ? AND state IN ('queued', 'running') ORDER BY seq", (account,))
+    rows = tx.execute(
+        "SELECT * FROM job WHERE account = ? AND state IN ('queued', 'running') AND forgotten_at IS NULL ORDER BY seq",
+        (account,),
+    )
     return [_job(row) for row in rows]
 
 
@@ -219,6 +239,24 @@ def end(
     return changed.rowcount == 1
 
 
+def held(tx: Tx, jobs: Iterable[str]) -> dict[CreditKind, int]:
+    """What these jobs hold and would give back if they ended now, by kind."""
+    found: dict[CreditKind, int] = {}
+    for job in jobs:
+        for row in tx.execute(
+            "SELECT hold.kind, amount - each * delivered AS back FROM hold JOIN job ON job.id = hold.job "
+            "WHERE job.id = ? AND resolved_at IS NULL",
+            (job,),
+        ):
+            found[row["kind"]] = found.get(row["kind"], 0) + int(row["back"])
+    return found
+
+
+def bookings(tx: Tx, jobs: Iterable[str]) -> int:
+    """How many lines of the account book are of these jobs."""
+    return sum(int(tx.execute("SELECT count(*) FROM entry WHERE job = ?", (job,)).fetchone()[0]) for job in jobs)
+
+
 def _seq(tx: Tx, account: str, job_id: str) -> int:
     row = tx.execute("SELECT seq FROM job WHERE id = ? AND account = ?", (job_id, account)).fetchone()
     if row is None:
@@ -231,12 +269,18 @@ def _change(tx: Tx, sql: str, claim: Claim, **values: object) -> None:
         raise ClaimLost(claim.job.id)
 
 
+def _request(row: sqlite3.Row) -> Request | ForgottenRequest:
+    if row["forgotten_at"] is not None and not row["asked"]:
+        return ForgottenRequest(kind=row["kind"], pictures=row["pictures"])
+    return request_from_json(row["kind"], json.loads(row["request"]))
+
+
 def _job(row: sqlite3.Row) -> Job:
     return Job(
         id=row["id"],
         account=row["account"],
         state="paused" if row["state"] == "queued" and row["paused"] else row["state"],
-        request=request_from_json(row["kind"], json.loads(row["request"])),
+        request=_request(row),
         charges=tuple(Charge(**charge) for charge in json.loads(row["charges"])),
         attempt=row["attempt"],
         created_at=row["created_at"],

@@ -39,13 +39,14 @@ def add(tx: Tx, folder: Path, job: Job, drawn: Drawn, *, now: int) -> bool:
 
 
 def record(tx: Tx, job: Job, drawn: Drawn, *, now: int) -> None:
-    """The picture's row alone; its file is looked for under `file_name`."""
+    """The picture's row alone, out of sight where its job was forgotten meanwhile; its file is looked for under
+    `file_name`."""
     tx.execute(
         """
         INSERT INTO picture
             (id, job, "index", account, file, width, height, seed, recipe, kind, base, style, tune, created_at,
-            searchable)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            searchable, deleted_at)
+        VALUES (?1, ?2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT forgotten_at FROM job WHERE id = ?2))
         """,
         (
             str(uuid.uuid5(uuid.UUID(job.id), str(drawn.index))),
@@ -123,7 +124,11 @@ def delete(tx: Tx, account: str, ids: list[str], *, now: int) -> None:
 def restore(tx: Tx, account: str, ids: list[str]) -> None:
     """Puts deleted pictures back, all of them or none. Raises NotFound where one is gone for good."""
     for picture_id in ids:
-        changed = tx.execute("UPDATE picture SET deleted_at = NULL WHERE id = ? AND account = ?", (picture_id, account))
+        changed = tx.execute(
+            "UPDATE picture SET deleted_at = NULL WHERE id = ? AND account = ? "
+            "AND job IN (SELECT id FROM job WHERE forgotten_at IS NULL)",
+            (picture_id, account),
+        )
         if changed.rowcount != 1:
             raise NotFound("This picture is gone for good.", field="id")
 

@@ -3,6 +3,7 @@
 import sqlite3
 
 from studio.storage.tables_exports import m013_exports
+from studio.storage.tables_forgetting import m011_forgetting
 from studio.storage.tables_tunes import m012_paused, m014_avatars
 
 
@@ -413,6 +414,7 @@ STEPS = (
     m008_upload_names,
     m009_gallery_indexes,
     m010_tunes,
+    m011_forgetting,
     m012_paused,
     m013_exports,
     m014_avatars,

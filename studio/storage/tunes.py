@@ -60,7 +60,7 @@ def add(tx: Tx, folder: Path, job: Job, trained: Trained, *, now: int) -> bool:
     done = tx.execute(
         """
         UPDATE tune SET file = ?, recipe = ?, losses = ?, trained_at = ?, expires_at = ?
-        WHERE id = ? AND file IS NULL AND deleted_at IS NULL
+        WHERE id = ? AND file IS NULL AND model_gone_at IS NULL AND deleted_at IS NULL
         """,
         (file, canonical(dict(trained.recipe)), canonical(thinned(trained.losses)), now, now + KEPT, tune),
     )
@@ -103,6 +103,11 @@ def path(tx: Tx, folder: Path, account: str, tune: str) -> Path:
         raise Refused(f"The tune {found.name} has no model: it is {found.state}.", field="tune", allowed="a ready tune")
     row = tx.execute("SELECT file FROM tune WHERE id = ?", (tune,)).fetchone()
     return folder / str(row["file"])
+
+
+def keep_until(tx: Tx, tune: str, moment: int) -> None:
+    """Has a tune's model go then."""
+    tx.execute("UPDATE tune SET expires_at = ? WHERE id = ? AND file IS NOT NULL", (moment, tune))
 
 
 def untried(tx: Tx) -> list[Tune]:
@@ -155,6 +160,8 @@ def _tune(row: sqlite3.Row) -> Tune:
 def _state(row: sqlite3.Row) -> TuneState:
     if row["file"] is not None:
         return "ready"
+    if row["model_gone_at"] is not None:
+        return "gone"
     state = _STATES.get(row["job_state"], "failed")
     return "paused" if row["paused"] and state in ("waiting", "training") else state
 

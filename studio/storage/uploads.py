@@ -49,6 +49,15 @@ def take(tx: Tx, folder: Path, account: str, part: Path, *, sha256: str, name: s
     return upload
 
 
+def came_from(tx: Tx, upload: str, *, cached: Path | None = None, picture: str | None = None) -> None:
+    """Notes what an upload is a copy of, so that they go together: a file of the page's cache, by its path in there, or
+    a picture of the gallery."""
+    if cached is not None:
+        tx.execute("INSERT OR IGNORE INTO upload_cached (path, upload) VALUES (?, ?)", (cached.as_posix(), upload))
+    if picture is not None:
+        tx.execute("INSERT OR IGNORE INTO upload_copy (upload, picture) VALUES (?, ?)", (upload, picture))
+
+
 def names(tx: Tx, account: str, ids: Iterable[str]) -> dict[str, str]:
     """What those of the account's uploads that are still here are called, by id; `""` for one without a name."""
     found: dict[str, str] = {}
@@ -72,7 +81,7 @@ def remove_unused(tx: Tx, folder: Path, account: str, upload: str) -> None:
     rows = tx.execute(
         """
         DELETE FROM upload WHERE id = :id AND account = :account
-            AND NOT EXISTS (SELECT 1 FROM job WHERE account = :account AND instr(request, :id))
+            AND NOT EXISTS (SELECT 1 FROM job_input WHERE upload = :id)
         RETURNING file
         """,
         {"id": upload, "account": account},
