@@ -63,7 +63,7 @@ def _active(visit: Visit, job: Job, place: int) -> Markup:
 def _ended(visit: Visit, job: Job) -> Markup:
     words = visit.words
     again = None
-    if isinstance(job.request, ImageRequest):
+    if isinstance(job.request, ImageRequest) and job.request.tune is None:
         again = button(words("job.settings"), icon_name="again", data_do="reuse_job", data_job=job.id, class_="quiet")
     return el(
         "li",
@@ -90,5 +90,9 @@ def _told(visit: Visit, job: Job) -> Markup:
 
 
 def _look(visit: Visit, job: Job) -> Markup:
+    """The way to where the job is shown: the page of its tune, the Playground, or the tab of its tool."""
+    words = visit.words("job.look")
+    if (tune := views.tune_of(visit, job)) is not None:
+        return button(words, icon_name="smile", data_do="tune_open", data_place=tune, class_="quiet")
     do = "look" if isinstance(job.request, ImageRequest) else "look_tool"
-    return button(visit.words("job.look"), icon_name="picture", data_do=do, data_job=job.id, class_="quiet")
+    return button(words, icon_name="picture", data_do=do, data_job=job.id, class_="quiet")

@@ -21,6 +21,7 @@ from studio.ui.sheet import lines
 from studio.ui.visit import MOST_IDS, Visit, visit_of
 
 LASTING = {"Cache-Control": "private, max-age=3600"}
+BRIEF = {"Cache-Control": "private, max-age=300"}
 PASSING = {"Cache-Control": "no-store"}
 NO_PREVIEW = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABpfZFQAAAAABJRU5ErkJggg=="
@@ -71,6 +72,8 @@ def routes(studio: Studio) -> list[APIRoute]:
         APIRoute("/media/pictures/{id}/mask", answer(mask), methods=["GET"]),
         APIRoute("/media/pictures/{id}/about", answer(about), methods=["GET"]),
         APIRoute("/media/jobs/{id}/preview", answer(preview), methods=["GET"]),
+        APIRoute("/media/photos/{id}/small", answer(small_photo), methods=["GET", "HEAD"]),
+        APIRoute("/media/tunes/{id}/sample", answer(sample), methods=["GET", "HEAD"]),
         APIRoute("/media/credits.csv", answer(account_book), methods=["GET"]),
         APIRoute("/media/settings", settings, methods=["POST"]),
         APIRoute("/media/zip", archive, methods=["POST"]),
@@ -132,6 +135,22 @@ def preview(visit: Visit, request: Request) -> Response:
             content = path.read_bytes()
     kind = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
     return Response(content, media_type=kind, headers=PASSING)
+
+
+def small_photo(visit: Visit, request: Request) -> Response:
+    """A small copy of a photo that was handed in for a tune; the browser keeps it no longer than it looks at it."""
+    content = visit.studio.small_photo(visit.account, request.path_params["id"])
+    return Response(content, media_type="image/webp", headers=BRIEF)
+
+
+def sample(visit: Visit, request: Request) -> Response:
+    """The newest picture of a training under way; one that is gone by now is a clear pixel."""
+    path = visit.studio.tuning.sample(visit.account, request.path_params["id"])
+    content = NO_PREVIEW
+    if path is not None:
+        with contextlib.suppress(OSError):
+            content = path.read_bytes()
+    return Response(content, media_type="image/png", headers=PASSING)
 
 
 def account_book(visit: Visit, request: Request) -> Response:

@@ -391,6 +391,7 @@
   // --- what Gradio's events call ---
   window.likeness = {
     listen: to => { trigger = to; },
+    tell: (what, data) => trigger(what, data), // for the scripts of other tabs
     focus: () => remembered(sessionStorage, 'job'),
     look: id => { if (id) remembered(sessionStorage, 'job', id); return id; },
     // What the form asks with, kept so that it is found as it was left; a picture to start from is not.

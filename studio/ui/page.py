@@ -7,7 +7,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from studio.service import Studio
-from studio.ui import again, api, credits, gallery, jobs, playground, tool_api, tools, topbar
+from studio.ui import again, api, credits, gallery, jobs, playground, tool_api, tools, topbar, tunes
 from studio.ui.credits import Credits
 from studio.ui.form import NAMES
 from studio.ui.gallery import Gallery
@@ -18,11 +18,12 @@ from studio.ui.words import t
 from studio.workshop import KINDS
 
 BUSY, IDLE = 1.0, 5.0  # seconds between two looks at the jobs: while one of them runs, and while none does
-TABS = ("playground", "gallery", *KINDS, "jobs", "credits")
+TABS = ("playground", "tunes", "gallery", *KINDS, "jobs", "credits")
 # What the page's own script tells the handlers; each name is an event of the `ears` component.
 HEARD = (
     "reuse", "vary", "seed", "reuse_job", "restore", "star", "bin", "unbin", "halt", "look", "turn",
-    "leaf", "visit", "deal", "settle", "send", "unsend", "look_tool",
+    "leaf", "visit", "deal", "settle", "send", "unsend", "look_tool", "tune_open", "tune_style", "tune_pause",
+    "tune_resume", "tune_rest", "photo_out", "photo_crop", "photo_gone", "photos_sift", "photos_clear", "photos_check",
 )  # fmt: skip
 EARS = f"window.likeness.listen(trigger, {list(HEARD)})"
 
@@ -34,6 +35,7 @@ def build(studio: Studio) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab(t("tab.playground"), id="playground", elem_id="tab-playground") as tab_playground:
                 play = playground.laid_out(studio)
+            tune_tab = tunes.laid_out(studio)
             with gr.Tab(t("tab.gallery"), id="gallery", elem_id="tab-gallery") as tab_gallery:
                 shelf = gallery.laid_out()
             tool_tabs = tools.laid_out()
@@ -61,12 +63,14 @@ def build(studio: Studio) -> gr.Blocks:
         _wire_gallery(on, shelf)
         _wire_ears(studio, ears, play, shelf, job_list, seen, watched, notice, tabs)
         credits.wire(book, on, lambda handler: hearing(studio, handler), ears, notice)
-        others = [tab_playground, tab_gallery, tab_jobs]
+        others = [tab_playground, tune_tab.tab, tab_gallery, tab_jobs]
         _wire_credits(page, on, book, want, [*others, *(tool.tab for tool in tool_tabs)], tab_credits)
         tools.wire(
             page, tool_tabs, on, lambda handler: hearing(studio, handler), ears, tabs, want, [*others, tab_credits]
         )
-        every = (tab_playground, tab_gallery, *(tool.tab for tool in tool_tabs), tab_jobs, tab_credits)
+        unlike = [tab_playground, tab_gallery, tab_jobs, tab_credits, *(tool.tab for tool in tool_tabs)]
+        tunes.wire(page, tune_tab, on, lambda handler: hearing(studio, handler), ears, tabs, want, notice, unlike)
+        every = (tab_playground, tune_tab.tab, tab_gallery, *(tool.tab for tool in tool_tabs), tab_jobs, tab_credits)
         for name, tab in zip(TABS, every, strict=True):
             tab.select(None, None, None, js=f"() => window.likeness.opened('{name}')", api_visibility="private")
         tab_gallery.select(on(gallery.choices), None, [shelf.kind, shelf.base, shelf.style], **QUIET)

@@ -130,7 +130,7 @@ def halt(visit: Visit, data: Mapping[str, object]) -> None:
 def focused(visit: Visit, focus: Any) -> Job | None:
     """The job that the stage shows: the one asked for if it is there; else the one that runs; else the newest.
 
-    Those of the tools are shown on their own tabs.
+    Those of the tools and of tunes are shown on their own tabs.
     """
     if isinstance(focus, str) and focus:
         try:
@@ -138,7 +138,7 @@ def focused(visit: Visit, focus: Any) -> Job | None:
         except (NotFound, Refused):
             pass
     found = [*visit.studio.active_jobs(visit.account), *visit.studio.jobs(visit.account, limit=NEWEST)]
-    return next((job for job in found if isinstance(job.request, ImageRequest)), None)
+    return next((job for job in found if isinstance(job.request, ImageRequest) and job.request.tune is None), None)
 
 
 def stage(visit: Visit, focus: Any) -> Markup:

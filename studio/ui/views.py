@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from studio import answers
-from studio.domain import ImageRequest, Job, Picture, StudioError
+from studio.domain import ImageRequest, Job, NotFound, Picture, StudioError, TuneRequest
 from studio.ui.html import button, el, icon, join
+from studio.ui.visit import Visit
 from studio.ui.words import Words
 
 EXCERPT = 90  # characters of a prompt where there is room for a line
@@ -29,7 +30,21 @@ def title_of(words: Words, job: Job) -> str:
     """What a job is called in a list."""
     if isinstance(job.request, ImageRequest):
         return excerpt(job.request.prompt)
+    if isinstance(job.request, TuneRequest):
+        return f"{words(f'kind.{job.request.kind}')} · {job.request.name}"
     return words(f"kind.{job.request.kind}")
+
+
+def tune_of(visit: Visit, job: Job) -> str | None:
+    """The tune that a job trains or draws, if it is still there."""
+    try:
+        if isinstance(job.request, TuneRequest):
+            return visit.studio.tuning.of_job(visit.account, job.id).id
+        if isinstance(job.request, ImageRequest) and job.request.tune is not None:
+            return visit.studio.tuning.get(visit.account, job.request.tune).id
+    except NotFound:
+        pass
+    return None
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------
@@ -61,7 +76,12 @@ def _shape(job: Job, done: Sequence[Picture]) -> tuple[int, int]:
     return (asked.width, asked.height) if isinstance(asked, ImageRequest) else (1, 1)
 
 
-def _cell(words: Words, picture: Picture, *, source: str, acts: bool = False) -> Markup:
+def cell(words: Words, picture: Picture, *, below: Markup) -> Markup:
+    """A picture to be opened and starred, with what else can be done below it."""
+    return _cell(words, picture, source=f"media/pictures/{picture.id}/small", below=below)
+
+
+def _cell(words: Words, picture: Picture, *, source: str, acts: bool = False, below: Markup | None = None) -> Markup:
     words_of = excerpt(prompt_of(picture)) or words(f"kind.{picture.kind}")
     drawn = el(
         "img",
@@ -90,8 +110,8 @@ def _cell(words: Words, picture: Picture, *, source: str, acts: bool = False) ->
         "li",
         opened,
         _star(words, picture),
-        None if acts else pick,
-        _actions(words, picture) if acts else None,
+        None if acts or below else pick,
+        _actions(words, picture) if acts else below,
         class_="pic",
         data_id=picture.id,
     )

@@ -1,5 +1,6 @@
 """A visit: who asks, in which language, of which studio; and how Gradio comes to call the handlers with one."""
 
+import inspect
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -52,15 +53,21 @@ Handler = Callable[..., Any]
 
 def answering(studio: Studio, handler: Handler) -> Handler:
     """`handler(visit, *values)` as Gradio calls it. A `StudioError` becomes a message; anything else is logged, and
-    the message says under which id."""
+    the message says under which id. A generator's values are shown one after the other."""
 
     def answer(request: gr.Request, *values: Any) -> Any:
         visit = visit_of(studio, request)
         with told(visit):
             return handler(visit, *values)
 
-    answer.__name__ = handler.__name__
-    return answer
+    def answer_by_steps(request: gr.Request, *values: Any) -> Iterator[Any]:
+        visit = visit_of(studio, request)
+        with told(visit):
+            yield from handler(visit, *values)
+
+    answering_so = answer_by_steps if inspect.isgeneratorfunction(handler) else answer
+    answering_so.__name__ = handler.__name__
+    return answering_so
 
 
 def hearing(studio: Studio, handler: Handler) -> Handler:
@@ -72,8 +79,15 @@ def hearing(studio: Studio, handler: Handler) -> Handler:
         with told(visit):
             return handler(visit, data if isinstance(data, dict) else {}, *values)
 
-    hear.__name__ = handler.__name__
-    return hear
+    def hear_by_steps(request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[Any]:
+        visit = visit_of(studio, request)
+        data = getattr(event, "_data", None)
+        with told(visit):
+            yield from handler(visit, data if isinstance(data, dict) else {}, *values)
+
+    hearing_so = hear_by_steps if inspect.isgeneratorfunction(handler) else hear
+    hearing_so.__name__ = handler.__name__
+    return hearing_so
 
 
 @contextmanager

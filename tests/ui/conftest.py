@@ -19,6 +19,7 @@ from studio.settings import Settings
 from studio.workshop import KINDS
 from tests.test_workshop import WEIGHTS, a_file
 from tests.touch_up import TouchUp
+from tests.ui.apprentice import Apprentice
 from tests.ui.artist import Artist
 from tests.ui.serving import a_base
 
@@ -65,7 +66,7 @@ def opened(root: Path, artist: Artist, *, clock: Clock = utc_now, **settings: An
     for name in WEIGHTS:
         weight = Catalogue.read().weight(name)
         a_file(root / "models" / weight.file, weight.bytes)
-    runners = {"image": artist, **dict.fromkeys(KINDS, TouchUp())}
+    runners = {"image": artist, "tune": Apprentice(), **dict.fromkeys(KINDS, TouchUp())}
     return Studio.open(set_as, {"HF_HUB_CACHE": str(root / "hub")}, runners=runners, clock=clock)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from studio.service import Studio
 from studio.settings import Settings
+from tests.ui.apprentice import Apprentice
 from tests.ui.artist import Artist
 
 
@@ -27,7 +28,8 @@ def main(data: Path, pause: float) -> None:
     settings = Settings(
         data=data, models=data.parent / "models", port=int(os.environ.get("STUDIO_PORT", "0")), upload_mb=2
     )
-    studio = Studio.open(settings, {"HF_HUB_CACHE": str(data.parent / "hub")}, runners={"image": Artist(pause=pause)})
+    runners = {"image": Artist(pause=pause), "tune": Apprentice(pause=pause)}
+    studio = Studio.open(settings, {"HF_HUB_CACHE": str(data.parent / "hub")}, runners=runners)
     os.environ.update(import_module("studio.ui.access").gradio_environment(settings))
     try:
         import_module("studio.ui.serve").serve(studio, say)

@@ -1,0 +1,196 @@
+"""The Tunes tab: all tunes, a new one, and a tune's own page; one of the three is seen at a time."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from studio.domain import NotFound, Refused, Tune
+from studio.service import Studio
+from studio.ui import new_tune, tunes_grid, tunes_guide, tunes_more, tunes_one, tunes_pictures
+from studio.ui.html import button, el, html, join, print_of
+from studio.ui.new_tune import NewTune
+from studio.ui.tunes_grid import NEW
+from studio.ui.tunes_more import More
+from studio.ui.visit import QUEUED, QUIET, Visit, text_of
+from studio.ui.words import t
+
+LOOK = 1.0  # seconds between two looks while the tab is open
+PARTS = ("grid", "head", "pictures")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tunes:
+    """The tab's components. `place` says what is seen: nothing for the grid, `new`, or a tune's id."""
+
+    tab: gr.Tab
+    place: gr.Textbox
+    grid: gr.HTML
+    new_head: gr.HTML
+    new: NewTune
+    head: gr.HTML
+    more: More
+    pictures: gr.HTML
+    seen: gr.State
+    timer: gr.Timer
+
+    def watched(self) -> list[Any]:
+        """What `looked` fills in."""
+        return [*(getattr(self, part) for part in PARTS), self.seen]
+
+
+def laid_out(studio: Studio) -> Tunes:
+    """The tab; called inside of the tabs."""
+    with gr.Tab(t("tab.tunes"), id="tunes", elem_id="tab-tunes") as tab:
+        with gr.Column(elem_id="tunes-all"):
+            grid = html("tunes-grid")
+        with gr.Column(elem_id="tunes-new"):
+            new_head = html("new-head")
+            new = new_tune.laid_out(studio)
+        with gr.Column(elem_id="tunes-one"):
+            head = html("tune-head")
+            more = tunes_more.laid_out()
+            pictures = html("tune-pictures")
+        place = gr.Textbox("", visible="hidden", show_label=False, container=False)
+    return Tunes(
+        tab=tab,
+        place=place,
+        grid=grid,
+        new_head=new_head,
+        new=new,
+        head=head,
+        more=more,
+        pictures=pictures,
+        seen=gr.State({}),
+        timer=gr.Timer(LOOK, active=False),
+    )
+
+
+# --- handlers --------------------------------------------------------------------------------------------------------
+
+
+def tune_at(visit: Visit, place: Any) -> Tune | None:
+    """The tune whose page is seen; None where none is."""
+    if not isinstance(place, str) or place in ("", NEW):
+        return None
+    try:
+        return visit.studio.tuning.get(visit.account, place)
+    except (NotFound, Refused):
+        return None
+
+
+def looked(visit: Visit, place: Any, seen: Any) -> list[Any]:
+    """What is seen at that place, where it is other than what was seen."""
+    before: Mapping[str, Any] = seen if isinstance(seen, dict) else {}
+    tune = tune_at(visit, place)
+    if tune is not None:
+        now = {"head": tunes_one.shown(visit, tune), "pictures": tunes_pictures.shown(visit, tune)}
+    elif place == NEW:
+        now = {}
+    else:
+        now = {"grid": tunes_grid.shown(visit)}
+    prints = {part: print_of(markup) for part, markup in now.items()}
+    # What is not seen keeps its place in what was seen, and is shown anew when it is come back to.
+    return [
+        *(now[part] if prints.get(part, before.get(part)) != before.get(part) else gr.skip() for part in PARTS),
+        {**before, **prints},
+    ]
+
+
+def opened(visit: Visit, asked: Any, seen: Any) -> list[Any]:
+    """Goes to a place: the place itself, what the form for more pictures asks there, and what is seen."""
+    tune = tune_at(visit, asked)
+    place = tune.id if tune else NEW if asked == NEW else ""
+    return [place, *tunes_more.fitted(visit, tune), *looked(visit, place, seen)]
+
+
+def new_head(visit: Visit) -> Markup:
+    """The way back, the title, and the guide."""
+    words = visit.words
+    back = button(words("tunes.all"), icon_name="left", data_do="tune_open", data_place="", class_="quiet")
+    return join(el("div", back, el("h2", words("tunes.new")), class_="line"), tunes_guide.shown(words))
+
+
+def done(visit: Visit, what: str, data: Mapping[str, object]) -> Markup:
+    """Pauses or resumes a training, or asks for the first pictures that are left; says what came of it."""
+    tuning, tune = visit.studio.tuning, text_of(data, "tune")
+    if what == "tune_rest":
+        jobs = tuning.first_avatars(visit.account, tune)
+        return told(visit.words.count("tunes.asked", len(jobs)))
+    found = tuning.pause(visit.account, tune) if what == "tune_pause" else tuning.resume(visit.account, tune)
+    return told(visit.words(f"tune_done.{what.removeprefix('tune_')}", name=found.name))
+
+
+def told(text: str) -> Markup:
+    return el("p", el("span", text), class_="notice", role="status")
+
+
+# --- wiring ----------------------------------------------------------------------------------------------------------
+
+
+def wire(
+    page: gr.Blocks,
+    tab: Tunes,
+    on: Callable[..., Any],
+    hear: Callable[..., Any],
+    ears: gr.HTML,
+    tabs: gr.Tabs,
+    want: gr.Textbox,
+    notice: gr.HTML,
+    others: Sequence[gr.Tab],
+) -> None:
+    """What happens in the tab, and how one comes to it from elsewhere on the page."""
+    events: Any = ears
+    more = tab.more
+    look = [tab.place, tab.seen]
+
+    # 1. Going from one place to another; the browser's address follows.
+    def went(visit: Visit, data: Mapping[str, object], seen: Any) -> list[Any]:
+        return [*opened(visit, text_of(data, "place"), seen), gr.Tabs(selected="tunes")]
+
+    there = [tab.place, *more.form.all(), *tab.watched()]
+    events.tune_open(hear(went), tab.seen, [*there, tabs], **QUEUED)
+    tab.place.change(
+        None, tab.place, None, js="place => window.likenessTunes.show(place)", api_visibility="private"
+    ).then(on(opened), look, there, **QUIET)
+    page.load(
+        on(opened), look, there, js="(place, seen) => [window.likenessTunes.wanted(), seen]", **QUIET
+    )  # fmt: skip
+    page.load(on(new_head), None, tab.new_head, **QUIET)
+    new_tune.wire(page, tab.new, on, hear, ears, tab.place)
+
+    # 2. More pictures, for the price that is said.
+    page.load(on(tunes_more.label), more.form.priced(), more.go, **QUIET)
+    changes = [one.change for one in more.form.priced()]
+    gr.on(changes, on(tunes_more.label), more.form.priced(), more.go, trigger_mode="always_last", **QUIET)
+    more.go.click(
+        on(tunes_more.ask),
+        [tab.place, more.ticket, *more.form.all()],
+        more.refused,
+        js="(place, ticket, ...asked) => [place, window.likenessTunes.ticket('more'), ...asked]",
+        trigger_mode="once",
+        show_progress="minimal",
+        api_visibility="private",
+    ).success(
+        None, more.refused, None, js="refused => window.likenessTunes.asked('more', refused)", api_visibility="private"
+    ).then(on(looked), look, tab.watched(), **QUIET)
+
+    # 3. What is done with a tune.
+    for what in ("tune_pause", "tune_resume", "tune_rest"):
+
+        def act(visit: Visit, data: Mapping[str, object], *seen: Any, what: str = what) -> list[Any]:
+            said = done(visit, what, data)
+            return [said, *looked(visit, *seen)]
+
+        getattr(events, what)(hear(act), look, [notice, *tab.watched()], **QUEUED)
+
+    # 4. Looked at again and again while the tab is the one that is open.
+    tab.timer.tick(on(looked), look, tab.watched(), trigger_mode="once", **QUIET)
+    page.load(
+        lambda name: gr.Timer(active=name == "tunes"), want, tab.timer, js="() => window.likeness.wanted()", **QUIET
+    )
+    tab.tab.select(on(looked), look, tab.watched(), **QUIET)
+    tab.tab.select(lambda: gr.Timer(active=True), None, tab.timer, **QUIET)
+    gr.on([one.select for one in others], lambda: gr.Timer(active=False), None, tab.timer, **QUIET)
