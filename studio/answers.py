@@ -8,6 +8,8 @@ from studio.domain import Charge, CreditKind, Job, Picture, Tune
 if TYPE_CHECKING:  # a price is told without loading the database
     from studio.credits.book import Balance, Entry
     from studio.credits.purchases import Purchase
+    from studio.storage.deletions import Receipt
+    from studio.storage.retention import Due
 
 Answer = dict[str, object]
 
@@ -82,6 +84,24 @@ def of_tune(tune: Tune) -> Answer:
         "trained_at": tune.trained_at,
         "expires_at": tune.expires_at,
         "styles_left": list(tune.styles_left),
+    }
+
+
+def of_due(due: "Due") -> Answer:
+    """Something that will go, and when."""
+    return {"what": due.what, "id": due.id, "name": due.name, "at": due.at, "why": due.why}
+
+
+def of_receipt(receipt: "Receipt") -> Answer:
+    """That something was deleted; `wiped_at` is null while the wipe of the database's log is pending."""
+    return {
+        "id": receipt.id,
+        "at": receipt.at,
+        "why": receipt.why,
+        "counts": dict(receipt.counts),
+        "erased_at": receipt.erased_at,
+        "wiped_at": receipt.wiped_at,
+        "pending": receipt.is_pending,
     }
 
 

@@ -224,6 +224,10 @@ class Counter:
         """Brings every account up to date; how many had something due. At the start, and now and then."""
         return subscriptions.sweep(self._database, self.prices(), now=self.clock())
 
+    def notice_lapses(self, now: int) -> None:
+        """Notes which plans keep tunes no more at that moment; books nothing."""
+        subscriptions.notice_lapses(self._database, self.prices(), now=now)
+
     def _catch_up(self, account: str) -> None:
         prices, now = self.prices(), self.clock()
         with self._database.read() as tx:

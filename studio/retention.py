@@ -36,8 +36,8 @@ class Retention:
     """The clocks and deletions of one studio. Safe to share between threads; what is another account's does not exist:
     NotFound.
 
-    `catch_up` brings the accounts' plans up to date; `unload` lets go of a tune that this process has warm, and is
-    called by the thread that works the queue.
+    `catch_up` brings the accounts' plans up to date, `notice_lapses` only notes which keep tunes no more at a moment;
+    `unload` lets go of a tune that this process has warm, and is called by the thread that works the queue.
     """
 
     def __init__(
@@ -47,12 +47,14 @@ class Retention:
         folder: DataFolder,
         clock: Clock,
         catch_up: Callable[[], object],
+        notice_lapses: Callable[[int], object],
         unload: Callable[[str], object] = lambda tune: None,
     ) -> None:
         self._database = database
         self._folder = folder
         self._clock = clock
         self._catch_up = catch_up
+        self._notice_lapses = notice_lapses
         self._unload = unload
 
     # --- what goes when ---
@@ -136,9 +138,13 @@ class Retention:
     def sweep(self, now: int | None = None) -> list[Receipt]:
         """Deletes all that is due, of every account, and finishes what was not finished; returns the new receipts.
 
-        Where the clock is more than 48 h ahead of the last sweep, nothing goes until the next one agrees.
+        `now`: as if it were then. Where that is more than 48 h ahead of the last sweep, nothing goes until the next
+        one agrees.
         """
-        self._catch_up()
+        if now is None:
+            self._catch_up()
+        elif self.is_believed(now):
+            self._notice_lapses(now)
         now = self._clock() if now is None else now
         with self._alone() as alone:
             made = forgetting.sweep(self._database, self._folder, alone=alone, now=now)
@@ -146,6 +152,11 @@ class Retention:
                 self.unload_warm()
         with self._database.read() as tx:
             return [deletions.get(tx, receipt) for receipt in made]
+
+    def is_believed(self, now: int) -> bool:
+        """Whether a sweep at that moment would delete what is due then, or wait for another one to agree."""
+        with self._database.read() as tx:
+            return retention.believed(now, seen=deletions.seen(tx)) == now
 
     def finish(self) -> bool:
         """Goes on with deletions that are not finished; whether all are now."""

@@ -88,7 +88,12 @@ class Studio:
         )
         self.counter = Counter(database=database, prices=prices, clock=clock)
         self.retention = Retention(
-            database=database, folder=folder, clock=clock, catch_up=self.counter.sweep, unload=unload
+            database=database,
+            folder=folder,
+            clock=clock,
+            catch_up=self.counter.sweep,
+            notice_lapses=self.counter.notice_lapses,
+            unload=unload,
         )
         self._worker = Worker(self._jobs, between=self.retention.unload_warm)
         self._sweeper = Sweeper(self.retention, working=lambda: self._worker.working, clock=clock)

@@ -113,6 +113,7 @@ def parser() -> Parser:
     resumed.add_argument("id", metavar="ID")
     _no_avatars(resumed)
     resumed.set_defaults(run="tunes:resume")
+    _keeping(tune, _verbs(commands.add_parser("retention", help="what goes when")), whose, common)
     _avatars(commands.add_parser("avatars", help="make pictures of a tune", parents=[whose]))
 
     _credits(_verbs(commands.add_parser("credits", help="balances and the account book")), whose, common)
@@ -263,6 +264,27 @@ def _avatars(command: Parser) -> None:
     command.add_argument("--seed", type=whole_of, help=f"0 to {MOST_SEED}; else drawn")
     command.add_argument("--strength", type=number_of, default=1.0, help="0 to 2: how much of the tune (1)")
     _out_and_id(command)
+
+
+def _keeping(
+    tune: "argparse._SubParsersAction[Parser]",
+    retention: "argparse._SubParsersAction[Parser]",
+    whose: Parser,
+    common: Parser,
+) -> None:
+    extend = tune.add_parser("extend", help="keep a model 30 days more", parents=[whose])
+    extend.add_argument("id", metavar="ID")
+    extend.set_defaults(run="retention:extend")
+    delete = tune.add_parser("delete", help="delete a tune with everything of it", parents=[whose])
+    delete.add_argument("id", metavar="ID")
+    delete.add_argument("--model-only", action="store_true", help="its model and exports alone; its pictures stay")
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+    delete.set_defaults(run="retention:delete")
+    due = retention.add_parser("list", help="what goes when, and the receipts of what went", parents=[whose])
+    due.set_defaults(run="retention:list_due")
+    run = retention.add_parser("run", help="delete now what is due, of every account", parents=[common])
+    run.add_argument("--now", metavar="ISO-TIME", help="as if it were then: 2026-12-24T18:00 (UTC)")
+    run.set_defaults(run="retention:run")
 
 
 def photo_choices(command: Parser) -> None:

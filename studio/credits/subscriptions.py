@@ -86,6 +86,20 @@ def sweep(database: Database, prices: Prices, *, now: int) -> int:
     return done
 
 
+def notice_lapses(database: Database, prices: Prices, *, now: int) -> None:
+    """Notes where plans that kept tunes do so no more at that moment, and books nothing: for a look into other times.
+
+    `catch_up` puts it right where that moment has not come.
+    """
+    with database.write() as tx:
+        for row in tx.execute("SELECT id FROM account WHERE keeps_tunes AND plan IS NOT ?", (HOUSE,)).fetchall():
+            standing = standing_of(tx, row["id"], now=now)
+            if not plans.due(standing, prices.plans, now).keeps_tunes:
+                tx.execute(
+                    "UPDATE account SET keeps_tunes = 0, lapse_noticed_at = ? WHERE id = ?", (now, standing.account)
+                )
+
+
 # --- what an account may do -------------------------------------------------------------------------------------------
 
 

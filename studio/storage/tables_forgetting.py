@@ -57,7 +57,7 @@ def m011_forgetting(db: sqlite3.Connection) -> None:
             why TEXT NOT NULL,
             counts TEXT NOT NULL CHECK (json_valid(counts)),
             at INTEGER NOT NULL,
-            work TEXT CHECK (json_valid(work)),
+            work TEXT CHECK (work IS NULL OR json_valid(work)),
             warm TEXT,
             erased_at INTEGER,
             wiped_at INTEGER,
