@@ -28,8 +28,14 @@ def of_charges(charges: Sequence[Charge]) -> Answer:
 
 
 def charged(job: Job) -> dict[CreditKind, int]:
-    """What an ended job has cost, by kind: its price for every picture delivered. Nothing while it is held."""
-    return {charge.kind: charge.each * job.delivered if job.ended else 0 for charge in job.charges}
+    """What an ended job has cost, by kind: its price for every picture delivered, less what was spared. Nothing while
+    it is held."""
+    return {
+        charge.kind: charge.each * job.delivered - (job.spared if charge.kind == "playground" else 0)
+        if job.ended
+        else 0
+        for charge in job.charges
+    }
 
 
 def of_job(job: Job) -> Answer:

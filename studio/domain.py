@@ -117,7 +117,10 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """One finished picture: a PNG in the task's folder that already carries its recipe and the AI mark."""
+    """One finished picture: a PNG in the task's folder that already carries its recipe and the AI mark.
+
+    `found` is false where a tool that was to work on something on it (a face) found nothing: that tool is not charged.
+    """
 
     index: int
     file: Path
@@ -125,6 +128,7 @@ class Drawn:
     height: int
     seed: int | None
     recipe: Mapping[str, object]
+    found: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,11 +174,13 @@ OWNER = "owner"
 
 @dataclass(frozen=True, kw_only=True)
 class Charge:
-    """`each` credits of one kind for every picture delivered, `count` of them at most."""
+    """`each` credits of one kind for every picture delivered, `count` of them at most; `finding` of each only where a
+    tool found what it works on."""
 
     kind: CreditKind
     each: int
     count: int
+    finding: int = 0
 
     @property
     def amount(self) -> int:
@@ -187,7 +193,8 @@ class Job:
 
     `preview` is a file's name in the job's scratch folder; `seconds` how long it has been worked on, as of its end.
     `pausing` says that it is to wait until somebody resumes it; `advanced` that the attempt under way brought it
-    further, `fruitless` how many before it in a row were cut off and did not.
+    further, `fruitless` how many before it in a row were cut off and did not; `spared` how many playground credits
+    of what was delivered are not charged, since a tool found nothing to work on.
     """
 
     id: str
@@ -207,6 +214,7 @@ class Job:
     preview: str | None
     warnings: tuple[str, ...]
     delivered: int
+    spared: int
     cancel_requested: bool
     pausing: bool
     advanced: bool

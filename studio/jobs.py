@@ -12,6 +12,7 @@ from studio.domain import (
     Cancelled,
     Clock,
     Conflict,
+    Drawn,
     Exported,
     ExportRequest,
     ForgottenRequest,
@@ -352,7 +353,9 @@ class Jobs:
             # The check comes first and holds until the commit: a worker that lost its claim moves no file either.
             job_store.check(tx, claim)
             if self._add(tx, claim.job, drawn):
-                job_store.count_delivered(tx, claim)
+                nothing_found = isinstance(drawn, Drawn) and not drawn.found
+                spared = sum(charge.finding for charge in claim.job.charges) if nothing_found else 0
+                job_store.count_delivered(tx, claim, spared=spared)
 
     def _add(self, tx: Tx, job: Job, result: Result) -> bool:
         if isinstance(result, Exported):
@@ -372,5 +375,5 @@ class Jobs:
         error: StudioError | None = None,
     ) -> None:
         if job_store.end(tx, job, state, expected=expected, now=self._clock(), seconds=seconds, error=error):
-            delivered = job_store.get(tx, job.account, job.id).delivered
-            ledger.settle(tx, job.id, delivered=delivered, now=self._clock())
+            ended = job_store.get(tx, job.account, job.id)
+            ledger.settle(tx, job.id, delivered=ended.delivered, spared=ended.spared, now=self._clock())

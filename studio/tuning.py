@@ -11,6 +11,7 @@ from studio.domain import (
     AVATARS_A_STYLE,
     Charge,
     Clock,
+    FaceRequest,
     ImageRequest,
     Job,
     Refused,
@@ -21,6 +22,7 @@ from studio.domain import (
     first_avatars_id,
 )
 from studio.jobs import Jobs
+from studio.pipelines import tool_weights
 from studio.pipelines.bases import Bases
 from studio.rules import text
 from studio.storage import tunes
@@ -210,6 +212,8 @@ class Tuning:
         given["prompt"] = _with_subject(given.get("prompt"), str(tune.recipe["subject"]))
         request = ImageRequest.from_json(given)
         self._bases.check(request)
+        if request.face_enhance:
+            tool_weights.check(FaceRequest(uploads=("avatar",)), self._bases)
         return request
 
     def avatars(self, account: str, tune_id: str, fields: Mapping[str, object], *, job_id: str | None = None) -> Job:

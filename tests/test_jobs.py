@@ -5,10 +5,12 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from studio import answers
 from studio.domain import (
     OWNER,
     BrokenPicture,
@@ -110,6 +112,25 @@ def test_where_one_of_two_prices_cannot_be_paid_neither_is_held(bench: Bench) ->
     with pytest.raises(NotEnoughCredits, match="playground"):
         bench.jobs(FakeRunner()).submit(CLIENT, request(tune="t1", super_resolution=True))
     assert (bench.count("job"), bench.count("hold")) == (1, 0), "the training's alone"
+
+
+def test_an_avatar_on_which_no_face_was_found_does_not_cost_the_face(bench: Bench) -> None:
+    bench.grant(10, kind="tune_image", key="a")
+    bench.grant(20, kind="playground", key="b")
+    bench.tune("t1")
+    faceless = FakeRunner()
+
+    def draw(task: Task, report: Report, is_cancelled: IsCancelled) -> Iterator[Drawn]:
+        for drawn in faceless(task, report, is_cancelled):
+            yield replace(drawn, found=drawn.index not in (2, 5, 6))
+
+    jobs = bench.jobs(draw)
+    job = jobs.submit(CLIENT, request(tune="t1", super_resolution=True, face_enhance=True, count=8))
+    assert bench.balance(CLIENT) == (20, 16)
+    done = jobs.run_next()
+    assert done is not None and (done.state, answers.charged(done)) == ("done", {"tune_image": 8, "playground": 13})
+    assert (bench.balance(CLIENT, "tune_image"), bench.balance(CLIENT)) == ((2, 0), (7, 0))
+    assert jobs.status(CLIENT, job.id).spared == 3
 
 
 def test_both_prices_of_an_avatar_with_a_tool_are_captured_for_what_was_delivered(bench: Bench) -> None:

@@ -24,6 +24,7 @@ from studio.domain import (
     Task,
     Trained,
     TuneRequest,
+    WeightsMissing,
 )
 from studio.rules import new_id
 from studio.service import Studio
@@ -283,6 +284,13 @@ def test_the_pictures_of_a_tune_are_found_by_it(atelier: Atelier) -> None:
         assert gallery.page(OWNER, tune=tune, style="toon").total == 0
         assert gallery.page(CLIENT, tune=tune).total == 0
     assert gallery.page(OWNER).total == 8
+
+
+def test_faces_on_avatars_are_made_clearer_only_where_the_weights_are(atelier: Atelier) -> None:
+    atelier.train(styles=[])
+    (tune,) = atelier.studio.tuning.all(OWNER)
+    with pytest.raises(WeightsMissing, match="models fetch"):
+        atelier.studio.tuning.avatars(OWNER, tune.id, {"face_enhance": True})
 
 
 def test_what_is_another_accounts_does_not_exist(atelier: Atelier) -> None:

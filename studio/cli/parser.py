@@ -82,6 +82,7 @@ def parser() -> Parser:
     what.add_argument("--tool", help="upscale, face or background instead of a picture from text")
     what.add_argument("--avatars", type=whole_of, metavar="N", help="N pictures of a tune instead")
     quote.add_argument("--scale", type=whole_of, help="of the tool upscale: 2 or 4")
+    quote.add_argument("--face-enhance", action="store_true", help="of avatars: make the faces on them clearer")
 
     _generate(commands.add_parser("generate", help="make pictures from a prompt", parents=[whose]))
     _upscale(commands.add_parser("upscale", help="make pictures two or four times larger", parents=[whose]))
@@ -259,6 +260,7 @@ def _avatars(command: Parser) -> None:
     command.add_argument("--steps", type=whole_of, help=f"1 to {MOST_STEPS}; else as the base likes it")
     command.add_argument("--count", type=whole_of, default=8, help=f"1 to {MOST_COUNT} pictures (8)")
     command.add_argument("--super-resolution", action="store_true", help="doubles the sides of each picture")
+    command.add_argument("--face-enhance", action="store_true", help="makes the faces on each picture clearer")
     command.add_argument("--guidance", type=number_of, help="0 to 30; else as the base likes it")
     command.add_argument("--scheduler", help="one the base takes; else its first")
     command.add_argument("--seed", type=whole_of, help=f"0 to {MOST_SEED}; else drawn")

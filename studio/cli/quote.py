@@ -33,5 +33,6 @@ def _charges(args: Namespace) -> tuple[Charge, ...]:
         "super_resolution": args.super_resolution,
     }
     if args.avatars is None:
-        return quoting.of_pictures(prices, fields)
-    return quoting.of_avatars(prices, args.avatars, super_resolution=args.super_resolution)
+        return quoting.of_pictures(prices, fields | {"face_enhance": args.face_enhance})
+    tools = {"super_resolution": args.super_resolution, "face_enhance": args.face_enhance}
+    return quoting.of_avatars(prices, args.avatars, **tools)

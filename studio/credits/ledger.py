@@ -100,11 +100,13 @@ def hold(tx: Tx, account: str, charge: Charge, *, job: str, now: int) -> None:
     append(tx, account, kind, "hold", held=charge.amount, hold=made, job=job, reason="held for a job", at=now)
 
 
-def settle(tx: Tx, job: str, *, delivered: int, now: int) -> None:
-    """Ends a job's holds: captures each one's price of what was delivered and releases the rest. Only once."""
+def settle(tx: Tx, job: str, *, delivered: int, spared: int = 0, now: int) -> None:
+    """Ends a job's holds: captures each one's price of what was delivered, of playground credits so many less, and
+    releases the rest. Only once."""
     for held in tx.execute("SELECT * FROM hold WHERE job = ? AND resolved_at IS NULL", (job,)).fetchall():
         account, kind, hold_id = held["account"], held["kind"], held["id"]
-        captured = min(int(held["each"]) * delivered, int(held["amount"]))
+        price = int(held["each"]) * delivered - (spared if kind == "playground" else 0)
+        captured = min(price, int(held["amount"]))
         released = int(held["amount"]) - captured
 
         # 1. Capture from the parts in the order they were allocated; the rest of each part is free again.

@@ -1,6 +1,6 @@
 """What a request costs. Pure: knows the price table, no account and no database."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from studio.credits.price_list import shipped as shipped
@@ -42,6 +42,14 @@ def avatars(prices: Prices, count: int) -> Charge:
     return Charge(kind="tune_image", each=prices.avatar, count=whole("count", count, 1, MOST_QUOTED))
 
 
+def tools_on(prices: Prices, switches: Collection[str], count: int) -> tuple[Charge, ...]:
+    """What tools that work on each of `count` pictures cost, by the switches of the pictures' request that are on: one
+    charge, or none. What was to be made of a face is not charged where no face is found."""
+    each = sum(prices.tools[_EXTRAS[switch]] for switch in switches)
+    finding = prices.tools[_EXTRAS["face_enhance"]] if "face_enhance" in switches else 0
+    return (Charge(kind="playground", each=each, count=count, finding=finding),) if each else ()
+
+
 def training(prices: Prices) -> Charge:
     """What training one tune costs."""
     return Charge(kind="tune", each=prices.training, count=1)
@@ -55,15 +63,14 @@ def quote(prices: Prices, request: Request) -> tuple[Charge, ...]:
 def _image(prices: Prices, request: ImageRequest) -> tuple[Charge, ...]:
     """A free picture costs playground credits, an avatar a tune-image credit and, for each tool that is asked for
     with it, playground credits."""
-    extra = sum(prices.tools[tool] for field, tool in _EXTRAS.items() if getattr(request, field))
-    if request.tune is None:
-        each = picture(prices, request.size, request.steps) + extra
-        return (Charge(kind="playground", each=each, count=request.count),)
-    avatar = avatars(prices, request.count)
-    return (avatar, Charge(kind="playground", each=extra, count=request.count)) if extra else (avatar,)
+    extra = tools_on(prices, [switch for switch in _EXTRAS if getattr(request, switch)], request.count)
+    if request.tune is not None:
+        return (avatars(prices, request.count), *extra)
+    each = picture(prices, request.size, request.steps) + sum(charge.each for charge in extra)
+    return (Charge(kind="playground", each=each, count=request.count),)
 
 
-_EXTRAS: Mapping[str, str] = {"super_resolution": "upscale-x2"}
+_EXTRAS: Mapping[str, str] = {"super_resolution": "upscale-x2", "face_enhance": "face"}
 """The switches of a picture's request that have a tool work on it, and what that tool costs as a row of `tools`."""
 
 _QUOTES: Mapping[str, Callable[[Prices, Any], tuple[Charge, ...]]] = {

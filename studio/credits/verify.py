@@ -93,7 +93,8 @@ _RULES: tuple[tuple[str, str], ...] = (
     (
         "what was captured is not what was delivered",
         """
-        SELECT 'job ' || j.id AS what, h.captured AS is_, h.each * j.delivered AS should_be
+        SELECT 'job ' || j.id AS what, h.captured AS is_,
+            h.each * j.delivered - iif(h.kind = 'playground', j.spared, 0) AS should_be
         FROM job j JOIN hold h ON h.job = j.id WHERE h.resolved_at IS NOT NULL AND is_ <> should_be
         """,
     ),

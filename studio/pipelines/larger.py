@@ -4,8 +4,9 @@ Two steps. A base that draws small (the starter) is brought to the size by the f
 than the drawing did. The super-resolution switch then doubles the sides by the network that fits the picture.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -27,10 +28,12 @@ DOUBLED = UpscaleRequest(uploads=("picture",), scale=2)
 
 @dataclass(frozen=True, kw_only=True)
 class Enlarged:
-    """A picture at its size, and the networks it went through: none where it was resized plainly."""
+    """A picture at its size, and the networks it went through: none where it was resized plainly; and what was made of
+    the faces on it, None where that was not asked for or nothing could be made of them."""
 
     image: Image.Image
     by: tuple[str, ...]
+    faces: Mapping[str, Any] | None = None
 
 
 class Larger:

@@ -26,6 +26,7 @@ from studio.domain import (
 )
 from studio.pipelines import conditioning, schedulers
 from studio.pipelines.bases import Base, Bases
+from studio.pipelines.clearer import NOTHING_FOUND, Clearer
 from studio.pipelines.device import Device, is_out_of_memory
 from studio.pipelines.families import SCHEDULERS, Pipe
 from studio.pipelines.larger import Enlarged, Larger
@@ -62,6 +63,7 @@ class Text2Image:
         self.device = device
         self.bases = bases
         self.larger = Larger(device, bases)
+        self.clearer = Clearer(device, bases)
 
     def __call__(self, task: Task, report: Report, is_cancelled: IsCancelled) -> Iterator[Drawn]:
         """Yields each picture of the task that is not done, as a PNG with recipe and mark in the task's folder.
@@ -118,6 +120,10 @@ class Text2Image:
                 continue
             # 5. Checked, and brought to its size, one after the other on the device.
             enlarged = [self._enlarged(plan, image, steps) for image in images]
+            if request.face_enhance:
+                enlarged = [self.clearer(one, steps.stop_if_cancelled) for one in enlarged]
+                if any(one.faces is None for one in enlarged):
+                    report(Progress(step=steps.done, steps=total, warning=NOTHING_FOUND))
 
             # 6. Written with recipe and mark; side by side, since packing a PNG takes one core.
             with ThreadPoolExecutor(len(images)) as pool:
@@ -224,6 +230,7 @@ class Text2Image:
                 kept = fitted(init.convert("RGB"), *image.size)
                 image = Image.composite(image, kept, fitted(mask.convert("L"), *image.size))
         recipe = {**_recipe(plan, index, self.device, image.size, revision), "enlarged_by": list(made.by)}
+        recipe |= {"face_enhance": made.faces} if request.face_enhance else {}
         path = task.folder / f"{index}.png"
         save_png(image, path, recipe)
         return Drawn(
@@ -233,6 +240,7 @@ class Text2Image:
             height=image.height,
             seed=request.seeds[index],
             recipe=recipe,
+            found=not request.face_enhance or made.faces is not None,
         )
 
 
@@ -253,6 +261,7 @@ class Steps:
         self.plan, self.report, self.is_cancelled, self.previews = plan, report, is_cancelled, previews
         self.before, self.batch, self.total = before, batch, total
         self.told = 0.0
+        self.done = before * plan.steps
 
     def stop_if_cancelled(self) -> None:
         """Raises Cancelled."""
@@ -267,9 +276,9 @@ class Steps:
             self.told = now
             shape = self.plan.shape
             preview = self.previews.take(pipeline, values["latents"], shape.height, shape.width)
-            done = self.before * steps + self.batch * min(step + 1, steps)
+            self.done = self.before * steps + self.batch * min(step + 1, steps)
             message = f"Step {min(step + 1, steps)} of {steps}."
-            self.report(Progress(step=done, steps=self.total, message=message, preview=preview))
+            self.report(Progress(step=self.done, steps=self.total, message=message, preview=preview))
         return {}
 
 

@@ -173,9 +173,10 @@ def progress(tx: Tx, claim: Claim, progress: Progress, *, seconds_left: int | No
     )
 
 
-def count_delivered(tx: Tx, claim: Claim) -> None:
-    """One picture more. Raises ClaimLost."""
-    _change(tx, f"UPDATE job SET delivered = delivered + 1, advanced = 1 WHERE {_CLAIMED}", claim)
+def count_delivered(tx: Tx, claim: Claim, *, spared: int = 0) -> None:
+    """One picture more, for so many playground credits less than its price. Raises ClaimLost."""
+    sql = f"UPDATE job SET delivered = delivered + 1, spared = spared + :spared, advanced = 1 WHERE {_CLAIMED}"
+    _change(tx, sql, claim, spared=spared)
 
 
 def request_cancel(tx: Tx, job: Job) -> None:
@@ -294,6 +295,7 @@ def _job(row: sqlite3.Row) -> Job:
         preview=row["preview"],
         warnings=tuple(json.loads(row["warnings"])),
         delivered=row["delivered"],
+        spared=row["spared"],
         cancel_requested=bool(row["cancel_requested"]),
         pausing=bool(row["paused"]),
         advanced=bool(row["advanced"]),

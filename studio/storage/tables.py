@@ -4,7 +4,7 @@ import sqlite3
 
 from studio.storage.tables_exports import m013_exports
 from studio.storage.tables_forgetting import m011_forgetting
-from studio.storage.tables_tunes import m012_paused, m014_avatars
+from studio.storage.tables_tunes import m012_paused, m014_avatars, m015_spared
 
 
 def pending(db: sqlite3.Connection) -> bool:
@@ -418,4 +418,5 @@ STEPS = (
     m012_paused,
     m013_exports,
     m014_avatars,
+    m015_spared,
 )

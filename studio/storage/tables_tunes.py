@@ -25,3 +25,8 @@ def m014_avatars(db: sqlite3.Connection) -> None:
         "(account, tune, seq, kind, base, style, favourite, searchable, deleted_at) "
         "WHERE deleted_at IS NULL AND tune IS NOT NULL"
     )
+
+
+def m015_spared(db: sqlite3.Connection) -> None:
+    """What is not charged of a job's delivered pictures, in playground credits: a tool found nothing to work on."""
+    db.execute("ALTER TABLE job ADD COLUMN spared INTEGER NOT NULL DEFAULT 0 CHECK (spared >= 0)")

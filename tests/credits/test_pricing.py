@@ -102,6 +102,16 @@ def test_an_avatar_costs_a_tune_image_credit_and_its_tools_playground_credits() 
     assert plain == (Charge(kind="tune_image", each=1, count=8),)
     larger = pricing.quote(PRICES, request(count=8, tune="t1", super_resolution=True))
     assert larger == (Charge(kind="tune_image", each=1, count=8), Charge(kind="playground", each=1, count=8))
+    clearer = pricing.quote(PRICES, request(count=8, tune="t1", face_enhance=True))
+    assert clearer[1] == Charge(kind="playground", each=1, count=8, finding=1)
+    both = pricing.quote(PRICES, request(count=8, tune="t1", super_resolution=True, face_enhance=True))
+    assert both[1] == Charge(kind="playground", each=2, count=8, finding=1)
+
+
+def test_faces_on_pictures_that_are_no_avatars_are_for_the_tool() -> None:
+    with pytest.raises(Refused) as caught:
+        request(face_enhance=True)
+    assert caught.value.field == "face_enhance"
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def ended(client: Client, job_id: str) -> dict[str, Any]:
 
 
 ENDPOINTS = {
-    "/quote": ["size", "steps", "count", "super_resolution", "tool", "scale", "avatars"],
+    "/quote": ["size", "steps", "count", "super_resolution", "tool", "scale", "avatars", "face_enhance"],
     "/generate": [
         "prompt", "negative", "style", "base", "size", "steps", "guidance", "scheduler", "seed", "count",
         "super_resolution", "init", "strength", "mask", "id",
@@ -91,6 +91,8 @@ def test_a_quote_is_for_tools_and_avatars_too(client: Client) -> None:
     assert client.predict(tool="upscale", scale=4, count=200, api_name="/quote")["kind"] == "playground"
     avatars = client.predict(avatars=40, super_resolution=True, api_name="/quote")
     assert [(one["kind"], one["count"]) for one in avatars["charges"]] == [("tune_image", 40), ("playground", 40)]
+    both = client.predict(avatars=40, super_resolution=True, face_enhance=True, api_name="/quote")
+    assert [(one["kind"], one["amount"]) for one in both["charges"]] == [("tune_image", 40), ("playground", 80)]
 
 
 def test_pictures_are_found_as_the_gallery_finds_them(client: Client, served: Served) -> None:
@@ -207,6 +209,8 @@ BAD_QUOTES: list[tuple[dict[str, Any], str]] = [
     ({"avatars": "40"}, "avatars"),
     ({"avatars": 100_001}, "avatars"),
     ({"avatars": 4, "super_resolution": 0}, "super_resolution"),
+    ({"avatars": 4, "face_enhance": "yes"}, "face_enhance"),
+    ({"face_enhance": True}, "face_enhance"),
 ]
 BAD_PAGES: list[tuple[dict[str, Any], str]] = [
     *(({"limit": limit}, "limit") for limit in (0, 201, 1.5, "5", True, None)),
