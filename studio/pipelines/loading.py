@@ -98,14 +98,8 @@ def load(device: Device, base: Base, *, tune: TuneFile | None = None, to_train: 
 
     Raises what `tuned` does.
     """
-    # 1. From disk. The libraries' own bars would be drawn over the studio's.
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
-    made_by = _class(base.family.text.name)
-    try:
-        pipeline = _single_file(made_by, base, device) if base.single else _folder(made_by, base, device)
-    except FAULTS as error:
-        raise _told(error, device, base, f"The base {base.id} cannot be loaded from {base.path}", "base") from error
+    # 1. From disk.
+    pipeline = from_disk(device, base, device.precision)
 
     # 2. A tune is added into the weights, so that drawing with it costs nothing more.
     if tune is not None:
@@ -113,11 +107,34 @@ def load(device: Device, base: Base, *, tune: TuneFile | None = None, to_train: 
             _fuse(pipeline, tune)
         except FAULTS as error:
             raise _told(error, device, base, f"The tune cannot be drawn with on {base.id}", "tune") from error
+    return ready(pipeline, device, base, device.precision, to_train=to_train)
 
+
+def from_disk(device: Device, base: Base, precision: Precision) -> DiffusionPipeline:
+    """The base's text-to-image pipeline on the CPU, as its files have it. Raises BrokenWeights and OutOfMemory."""
+    # The libraries' own bars would be drawn over the studio's.
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+    try:
+        return _single_file(base, device, base.path, precision) if base.single else _folder(base, base.path, precision)
+    except FAULTS as error:
+        raise _told(error, device, base, f"The base {base.id} cannot be loaded from {base.path}", "base") from error
+
+
+def read_back(device: Device, base: Base, path: Path, precision: Precision) -> DiffusionPipeline:
+    """A model of the base's build in another place, a diffusers folder or a single file, as diffusers reads it: what it
+    is built like is told by the base. Raises what diffusers does."""
+    return _folder(base, path, precision) if path.is_dir() else _single_file(base, device, path, precision)
+
+
+def ready(
+    pipeline: Any, device: Device, base: Base, precision: Precision, *, to_train: bool = False
+) -> DiffusionPipeline:
+    """A pipeline that was loaded in that precision, on the device, for drawing or `to_train`. Raises OutOfMemory."""
     # 3. Where the steps run in another precision than the latents, numbers are turned at the network's door.
     denoiser = getattr(pipeline, base.family.denoiser)
-    if device.precision.networks != device.precision.latents:
-        _bridge(denoiser, device.precision)
+    if precision.networks != precision.latents:
+        _bridge(denoiser, precision)
     if to_train:
         attention.use_to_train(denoiser, device.torch)
     else:
@@ -130,7 +147,7 @@ def load(device: Device, base: Base, *, tune: TuneFile | None = None, to_train: 
 
     # 5. Onto the device; what is larger than it visits it part by part.
     try:
-        if device.torch.type == "cuda" and not to_train and _size(base, device.precision) > device.budget:
+        if device.torch.type == "cuda" and not to_train and _size(base, precision) > device.budget:
             pipeline.enable_model_cpu_offload(device=device.torch)
         else:
             pipeline.to(device.torch)
@@ -158,31 +175,36 @@ def _class(name: str) -> type[DiffusionPipeline]:
     return getattr(diffusers, name)
 
 
-def _folder(made_by: type[DiffusionPipeline], base: Base, device: Device) -> DiffusionPipeline:
-    taken = inspect.signature(made_by.__init__).parameters
-    without: dict[str, Any] = {name: None for name in UNUSED if name in taken}
-    if "requires_safety_checker" in taken:
-        without["requires_safety_checker"] = False
+def _folder(base: Base, path: Path, precision: Precision) -> DiffusionPipeline:
+    made_by = _class(base.family.text.name)
     return made_by.from_pretrained(
-        base.path,
-        dtype={part: device.precision.latents for part in base.family.wide} | {"default": device.precision.networks},
-        variant=_variant(base.path / base.family.denoiser),
+        path,
+        dtype={part: precision.latents for part in base.family.wide} | {"default": precision.networks},
+        variant=_variant(path / base.family.denoiser),
         use_safetensors=True,
         local_files_only=True,
-        **without,
+        **_without(made_by),
     )
 
 
-def _single_file(made_by: Any, base: Base, device: Device) -> DiffusionPipeline:
+def _single_file(base: Base, device: Device, path: Path, precision: Precision) -> DiffusionPipeline:
+    made_by: Any = _class(base.family.text.name)
+    config = layout_folder(base.family.text.name, device.settings.model_folders) if base.single else base.path
+    # The wider of the two first: what was made narrow cannot be made wide again.
     pipeline = made_by.from_single_file(
-        str(base.path),
-        config=str(layout_folder(base.family.text.name, device.settings.model_folders)),
-        dtype=device.precision.networks,
-        local_files_only=True,
+        str(path), config=str(config), dtype=precision.latents, local_files_only=True, **_without(made_by)
     )
-    for part in base.family.wide:
-        getattr(pipeline, part).to(device.precision.latents)
+    for name, part in pipeline.components.items():
+        if isinstance(part, torch.nn.Module) and name not in base.family.wide and part.dtype != precision.networks:
+            part.to(precision.networks)
     return pipeline
+
+
+def _without(made_by: type[DiffusionPipeline]) -> dict[str, Any]:
+    """What a pipeline of that class may lack and the studio has no use for."""
+    taken = inspect.signature(made_by.__init__).parameters
+    without: dict[str, Any] = {name: None for name in UNUSED if name in taken}
+    return without | ({"requires_safety_checker": False} if "requires_safety_checker" in taken else {})
 
 
 def _variant(folder: Path) -> str | None:

@@ -11,20 +11,25 @@ from studio.pipelines.families import Family
 @dataclass(frozen=True, kw_only=True)
 class Form:
     """A form of export. `whole`: the base is in it, with the tune added into its weights; else the tune alone.
-    `original`: its parts are named as in the original model, which not every family has. `written_by` is the
-    `module:function` in this package that writes it."""
+    `original`: its parts are named as in the original model, which not every family has.
+
+    Both functions are `module:function` in this package. `written_by` writes it; `read_by` gives what an independent
+    reader can read of it, where that is not the file itself. `copies` is how often its bytes are on the disk meanwhile.
+    """
 
     whole: bool
     original: bool
     written_by: str
+    read_by: str = ""
+    copies: int = 1
 
 
 FORMS: Mapping[str, Form] = {
     "diffusers": Form(whole=False, original=False, written_by="lora_files:write_diffusers"),
     "kohya": Form(whole=False, original=True, written_by="lora_files:write_kohya"),
     "safetensors": Form(whole=True, original=True, written_by="single:write_safetensors"),
-    "ckpt": Form(whole=True, original=True, written_by="single:write_ckpt"),
-    "tar": Form(whole=True, original=False, written_by="folder:write_tar"),
+    "ckpt": Form(whole=True, original=True, written_by="single:write_ckpt", read_by="single:twin", copies=2),
+    "tar": Form(whole=True, original=False, written_by="folder:write_tar", read_by="folder:unpacked", copies=2),
 }
 
 
