@@ -134,6 +134,24 @@ class PhotoReport:
         kept: tuple[Verdict, ...] = ("good",) if good >= LEAST_PHOTOS else ("good", "warned")
         return tuple(index for index, one in enumerate(self.photos) if one.verdict not in kept)
 
+    def to_train(self, *, leave_out_bad: bool) -> list[int]:
+        """Which photos are trained on: all, or the good ones alone. Raises Refused where they are not good enough, with
+        what is wrong with each."""
+        out = set(self.leave_out) if leave_out_bad else set[int]()
+        kept = [index for index in range(len(self.photos)) if index not in out]
+        stops = [reason.sentence for reason in self.told if reason.blocks]
+        for index in kept:
+            photo = self.photos[index]
+            if photo.verdict == "blocking":
+                stops.append(f"{photo.name}: {' '.join(one.sentence for one in photo.reasons if one.blocks)}")
+        if stops:
+            raise Refused(
+                f"These photos cannot be trained on. {' '.join(stops)}",
+                field="photos",
+                allowed="good photos, or leave out the bad ones",
+            )
+        return kept
+
     def to_json(self) -> dict[str, object]:
         """As `tune check --json` and the API answer it; `reasons` are codes, `said` their sentences."""
         return {

@@ -82,13 +82,7 @@ def _checked(studio: Studio, args: Namespace, files: list[Path]) -> tuple[list[P
     """The photos that are trained on and the part of each. Raises Refused where the set is not good enough."""
     report = studio.check_photos(args.account, files, class_name=args.class_name, nature=args.photos, crop=args.crop)
     note(text_of(report))
-    out = set(report.leave_out) if args.leave_out_bad else set[int]()
-    kept = [index for index in range(len(files)) if index not in out]
-    bad = [one.name for index, one in enumerate(report.photos) if index in kept and one.verdict == "blocking"]
-    stops = [reason.sentence for reason in report.told if reason.blocks]
-    if bad or stops:
-        why = stops[0] if stops else f"These cannot be trained on: {', '.join(bad)}."
-        raise Refused(f"{why} See: tune check", field="photos", allowed="good photos, or --leave-out-bad")
+    kept = report.to_train(leave_out_bad=args.leave_out_bad)
     return [files[index] for index in kept], [report.photos[index].crop for index in kept]
 
 

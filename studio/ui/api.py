@@ -81,7 +81,7 @@ def _making(studio: Studio) -> Sequence[Endpoint]:
             if avatars is not None:
                 tools = {"super_resolution": super_resolution, "face_enhance": face_enhance}
                 return answers.of_charges(quoting.of_avatars(studio.prices(), avatars, **tools))
-            asked = {"steps": steps, "count": count, "super_resolution": super_resolution, **_sides(size)}
+            asked = {"steps": steps, "count": count, "super_resolution": super_resolution, **sides_of(size)}
             asked["face_enhance"] = face_enhance
             return answers.of_charges(studio.quote(asked))
 
@@ -128,7 +128,7 @@ def _making(studio: Studio) -> Sequence[Endpoint]:
             asked = {
                 "prompt": prompt, "negative": negative, "style": style, "base": base, "steps": steps,
                 "guidance": guidance, "scheduler": scheduler, "seed": seed, "count": count,
-                "super_resolution": super_resolution, "strength": strength, **_sides(size),
+                "super_resolution": super_resolution, "strength": strength, **sides_of(size),
             }  # fmt: skip
             files = {"init": uploaded("init", init), "mask": uploaded("mask", mask)}
             return answers.of_job(studio.generate(visit.account, asked, **files, job_id=id))
@@ -208,7 +208,8 @@ def _finding(studio: Studio) -> Sequence[Endpoint]:
 # --- what comes in ---------------------------------------------------------------------------------------------------
 
 
-def _sides(size: Any) -> dict[str, object]:
+def sides_of(size: Any) -> dict[str, object]:
+    """`512x768` as the fields of a request. Raises Refused."""
     if not isinstance(size, str):
         raise Refused("size must look like 512x768.", field="size", allowed="WIDTHxHEIGHT")
     sides = Size.parse(size)

@@ -7,7 +7,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from studio.service import Studio
-from studio.ui import again, api, credits, gallery, jobs, playground, tool_api, tools, topbar, tunes
+from studio.ui import again, api, credits, gallery, jobs, playground, tool_api, tools, topbar, tune_api, tunes
 from studio.ui.credits import Credits
 from studio.ui.form import NAMES
 from studio.ui.gallery import Gallery
@@ -51,6 +51,7 @@ def build(studio: Studio) -> gr.Blocks:
         timer = gr.Timer(BUSY)
         api.add(studio)
         tool_api.add(studio)
+        tune_api.add(studio)
 
         def on(handler: Callable[..., Any]) -> Callable[..., Any]:
             return answering(studio, handler)
