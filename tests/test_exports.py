@@ -1,11 +1,12 @@
 """Exports from the request to the file that is fetched: whose it is, how long it stays, what is refused."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from studio.cli.main import main
 from studio.domain import (
     OWNER,
     BrokenWeights,
@@ -26,9 +27,12 @@ from studio.settings import Settings
 from studio.storage import exports
 from studio.tunes import CONSENT
 from tests.fakes import StillClock
+from tests.test_cli import Done
 
 DAY = 86_400
 CLIENT = "client"
+
+Command = Callable[..., Done]
 
 
 class Trainer:
@@ -170,3 +174,69 @@ def test_an_unknown_form_is_refused_naming_those_there_are(packing: Packing) -> 
 )
 def test_a_file_is_called_by_its_tune_and_never_a_path(name: str, file: str) -> None:
     assert file_name(name, "ckpt") == file
+
+
+# --- by a command ---
+
+
+@pytest.fixture
+def command(packing: Packing, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    packing.studio.close()
+    monkeypatch.setenv("STUDIO_DATA", str(packing.folder / "data"))
+
+    def run(*words: str) -> Done:
+        capsys.readouterr()
+        code = main(words, runners={"export": packing.packer})
+        printed = capsys.readouterr()
+        return Done(code, printed.out, printed.err)
+
+    return run
+
+
+def test_a_command_puts_the_file_where_it_is_told_and_says_where(packing: Packing, command: Command) -> None:
+    out = packing.folder / "mine" / "ada.safetensors"
+    done = command("tune", "export", packing.tune.id, "--format", "kohya", "--out", str(out), "--json")
+    assert done.code == 0, done.err
+    assert done.json["path"] == str(out) and done.json["format"] == "kohya" and done.json["bytes"] == 13
+    assert out.read_bytes() == b"whole: a tune" and done.json["job"] == packing.packer.tasks[0].job_id
+
+
+def test_in_a_folder_the_file_is_called_by_the_tune(packing: Packing, command: Command) -> None:
+    done = command("tune", "export", packing.tune.id, "--format", "tar", "--out", str(packing.folder))
+    assert (done.code, done.out.strip()) == (0, str(packing.folder / "ada-l.tar"))
+
+
+def test_a_file_that_is_there_stays_unless_it_may_be_overwritten(packing: Packing, command: Command) -> None:
+    out = packing.folder / "ada.ckpt"
+    out.write_text("mine")
+    asked = ("tune", "export", packing.tune.id, "--format", "ckpt", "--out", str(out))
+    done = command(*asked)
+    assert done.code == 1 and "there already" in done.err and out.read_text() == "mine"
+    assert packing.packer.tasks == [], "nothing was made for nothing"
+    assert command(*asked, "--overwrite").code == 0 and out.read_bytes() == b"whole: a tune"
+
+
+def test_the_same_id_again_is_the_same_export(packing: Packing, command: Command) -> None:
+    asked = ("tune", "export", packing.tune.id, "--format", "ckpt", "--id", new_id(), "--out")
+    first, second = (command(*asked, str(packing.folder / name), "--json") for name in ("a.ckpt", "b.ckpt"))
+    assert first.code == second.code == 0 and first.json["job"] == second.json["job"]
+    assert len(packing.packer.tasks) == 1
+
+
+def test_a_command_whose_export_fails_leaves_nothing_and_says_why(packing: Packing, command: Command) -> None:
+    packing.packer.error = BrokenWeights("It was read back and is not the tune.")
+    out = packing.folder / "new" / "ada.ckpt"
+    done = command("tune", "export", packing.tune.id, "--format", "ckpt", "--out", str(out), "--json")
+    assert done.code == 1 and done.json["error"] == "It was read back and is not the tune."
+    assert not out.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--format", "onnx"), "diffusers, kohya, safetensors, ckpt, tar"), (("--format", "tar", "--id", "7"), "UUID")],
+)
+def test_bad_usage_of_the_command_exits_2(
+    packing: Packing, command: Command, words: tuple[str, ...], said: str
+) -> None:
+    done = command("tune", "export", packing.tune.id, "--out", str(packing.folder / "x"), *words)
+    assert done.code == 2 and said in done.err

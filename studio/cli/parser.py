@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from studio.domain import CREDIT_KINDS, OWNER, Refused
+from studio.export_request import FORMATS
 from studio.photo_report import CROP_MODES, NATURES
 from studio.rules import MOST_COUNT, MOST_SEED, MOST_STEPS, SIDE_LEAST, SIDE_MOST, SIDE_STEP
 from studio.tools import (
@@ -115,6 +116,7 @@ def parser() -> Parser:
     _no_avatars(resumed)
     resumed.set_defaults(run="tunes:resume")
     _keeping(tune, _verbs(commands.add_parser("retention", help="what goes when")), whose, common)
+    _tune_export(tune.add_parser("export", help="a tune as a file for other programs", parents=[whose]))
     _avatars(commands.add_parser("avatars", help="make pictures of a tune", parents=[whose]))
 
     _credits(_verbs(commands.add_parser("credits", help="balances and the account book")), whose, common)
@@ -248,6 +250,15 @@ def _tune_train(command: Parser) -> None:
 
 def _no_avatars(command: Parser) -> None:
     command.add_argument("--no-avatars", action="store_true", help="do not wait for the first avatars")
+
+
+def _tune_export(command: Parser) -> None:
+    command.set_defaults(run="exports:export")
+    command.add_argument("tune", metavar="ID", help="one of: tune list")
+    command.add_argument("--format", required=True, metavar="|".join(FORMATS), help="see docs/exports.md")
+    command.add_argument("--out", required=True, metavar="PATH", help="a file, or a folder that is there")
+    command.add_argument("--overwrite", action="store_true", help="also over a file that is there")
+    command.add_argument("--id", metavar="UUID", help="the job's id: the same id again is the same job")
 
 
 def _avatars(command: Parser) -> None:

@@ -75,7 +75,7 @@ def transformer(at: str, depth: int) -> Iterator[str]:
 def attentions(build: Build) -> Iterator[tuple[str, int]]:
     """Where the UNet has transformers, and how many blocks deep they are."""
     block = 1
-    for level, depth in enumerate(build.depths):
+    for depth in build.depths:
         for number in range(RESIDUALS):
             if depth:
                 yield f"input_blocks.{block + number}.1", depth
