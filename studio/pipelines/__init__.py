@@ -19,7 +19,6 @@ RUNNERS: Mapping[str, str] = {
     "background": "studio.pipelines.background:Background",
     "tune": "studio.pipelines.tuning.train:Train",
     "export": "studio.pipelines.export.exporter:Exporter",
-    "export": "studio.pipelines.export.exporter:Exporter",
 }
 """Of each kind of job the `module:factory`; a factory is called with the device and the bases and gives the runner."""
 
