@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from studio.settings import Settings
+from studio.storage.database import Database
+from studio.storage.folder import DataFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDIO = ROOT / "studio"
@@ -58,6 +60,19 @@ def test_every_part_of_the_house_stands_in_the_tree(readme):
     parts += ["app.py", "start.py", "launch/", "requirements.txt", "constraints.txt", "models/", "tests/", "scripts/"]
     skipped = {"__init__.py", "__main__.py"}
     assert {part for part in parts if part not in skipped and part not in tree} == set()
+
+
+def test_the_data_map_names_every_table_and_every_folder(tmp_path):
+    told = (ROOT / "docs" / "data-map.md").read_text(encoding="utf-8")
+    database = Database(tmp_path / "studio.db")
+    with database.read() as tx:
+        tables = [row["name"] for row in tx.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    database.close()
+    layout = [name for name, kind in vars(DataFolder).items() if isinstance(kind, property)]
+    folders = {getattr(DataFolder(tmp_path), name).name for name in layout} - {"worker.lock", "restore.ready"}
+    assert len(tables) > 15 and len(folders) > 8
+    named = {table for table in tables if not table.startswith(("sqlite_", "_sqlite"))} | folders
+    assert {one for one in named if f"`{one}" not in told} == set()
 
 
 def test_the_readme_gives_the_commands_to_start_and_to_test(readme):
