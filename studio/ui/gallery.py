@@ -10,12 +10,13 @@ from markupsafe import Markup
 from studio.domain import NotFound
 from studio.ui import tool_results, views
 from studio.ui.html import button, el, html, icon, join
-from studio.ui.visit import Visit, ids_of
+from studio.ui.visit import Visit, ids_of, text_of
 from studio.ui.words import Words, t
 from studio.workshop import KINDS
 
 PER_PAGE = 48
 ALL = ""
+MOST_TUNES = 200  # that are offered to filter by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +27,18 @@ class Gallery:
     kind: gr.Dropdown
     base: gr.Dropdown
     style: gr.Dropdown
+    tune: gr.Dropdown
     favourites: gr.Checkbox
     place: gr.Textbox
     grid: gr.HTML
 
     def asked(self) -> list[Any]:
         """What `shown` takes."""
-        return [self.text, self.kind, self.base, self.style, self.favourites, self.place]
+        return [self.text, self.kind, self.base, self.style, self.tune, self.favourites, self.place]
+
+    def chosen(self) -> list[Any]:
+        """What `choices` fills in."""
+        return [self.kind, self.base, self.style, self.tune]
 
 
 def laid_out() -> Gallery:
@@ -43,13 +49,16 @@ def laid_out() -> Gallery:
         kind = gr.Dropdown([(t("gallery.all"), ALL)], value=ALL, label=t("gallery.kind"), min_width=120)
         base = gr.Dropdown([(t("gallery.all"), ALL)], value=ALL, label=t("gallery.base"), min_width=120)
         style = gr.Dropdown([(t("gallery.all"), ALL)], value=ALL, label=t("gallery.style"), min_width=120)
+        tune = gr.Dropdown([(t("gallery.all"), ALL)], value=ALL, label=t("gallery.tune"), min_width=120)
         favourites = gr.Checkbox(False, label=t("gallery.favourites"), min_width=120, elem_id="only-favourites")
     grid = html("gallery")
     place = gr.Textbox("", visible="hidden", show_label=False, container=False)
-    return Gallery(text=text, kind=kind, base=base, style=style, favourites=favourites, place=place, grid=grid)
+    return Gallery(
+        text=text, kind=kind, base=base, style=style, tune=tune, favourites=favourites, place=place, grid=grid
+    )
 
 
-def shown(visit: Visit, text: str, kind: str, base: str, style: str, favourites: bool, place: str) -> Markup:
+def shown(visit: Visit, text: str, kind: str, base: str, style: str, tune: str, favourites: bool, place: str) -> Markup:
     """The page of the gallery at this place, with the way to the next ones."""
     words = visit.words
     way, _, id = str(place or "").partition(":")
@@ -58,6 +67,7 @@ def shown(visit: Visit, text: str, kind: str, base: str, style: str, favourites:
         "kind": kind or None,
         "base": base or None,
         "style": style or None,
+        "tune": tune or None,
         "favourites": bool(favourites),
     }
     try:
@@ -129,16 +139,25 @@ def _pager(words: Words, page: Any) -> Markup:
     )
 
 
-def choices(visit: Visit) -> tuple[Any, Any, Any]:
-    """What there is to filter by: kinds, bases, styles."""
+def choices(visit: Visit) -> tuple[Any, Any, Any, Any]:
+    """What there is to filter by: kinds, bases, styles, tunes."""
     words, found = visit.words, visit.studio.gallery.choices(visit.account)
     titles = {one.id: one.titled(words.language) for one in visit.studio.styles()}
     every = (words("gallery.all"), ALL)
+    trained = [one for one in visit.studio.tuning.all(visit.account, limit=MOST_TUNES) if one.trained_at is not None]
     return (
         gr.update(choices=[every, *((words(f"kind.{one}"), one) for one in found.kinds)]),
         gr.update(choices=[every, *((one, one) for one in found.bases)]),
         gr.update(choices=[every, *((titles.get(one, one), one) for one in found.styles)]),
+        gr.update(choices=[every, *((one.name, one.id) for one in trained)]),
     )
+
+
+def of_tune(visit: Visit, data: Mapping[str, object]) -> list[Any]:
+    """The filters set to the pictures of one tune, and the way to them. Raises NotFound."""
+    tune = visit.studio.tuning.get(visit.account, text_of(data, "tune"))
+    *others, tunes = choices(visit)
+    return [*(one | {"value": ALL} for one in others), tunes | {"value": tune.id}, gr.Tabs(selected="gallery")]
 
 
 def place_of(visit: Visit, data: Mapping[str, object]) -> str:

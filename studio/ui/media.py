@@ -74,6 +74,7 @@ def routes(studio: Studio) -> list[APIRoute]:
         APIRoute("/media/jobs/{id}/preview", answer(preview), methods=["GET"]),
         APIRoute("/media/photos/{id}/small", answer(small_photo), methods=["GET", "HEAD"]),
         APIRoute("/media/tunes/{id}/sample", answer(sample), methods=["GET", "HEAD"]),
+        APIRoute("/media/exports/{id}", answer(export), methods=["GET", "HEAD"]),
         APIRoute("/media/credits.csv", answer(account_book), methods=["GET"]),
         APIRoute("/media/settings", settings, methods=["POST"]),
         APIRoute("/media/zip", archive, methods=["POST"]),
@@ -151,6 +152,13 @@ def sample(visit: Visit, request: Request) -> Response:
         with contextlib.suppress(OSError):
             content = path.read_bytes()
     return Response(content, media_type="image/png", headers=PASSING)
+
+
+def export(visit: Visit, request: Request) -> Response:
+    """The file that an export has made, under the name it is to have elsewhere."""
+    path = visit.studio.exports.file(visit.account, request.path_params["id"])
+    found = visit.studio.exports.get(visit.account, request.path_params["id"])
+    return FileResponse(path, media_type="application/octet-stream", headers=PASSING, filename=found.name)
 
 
 def account_book(visit: Visit, request: Request) -> Response:

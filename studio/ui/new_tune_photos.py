@@ -47,7 +47,7 @@ def read(text: object) -> Draft:
         return ()
     try:
         rows = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     found: dict[str, Gathered] = {}
     for row in rows if isinstance(rows, list) else ():

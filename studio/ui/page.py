@@ -24,6 +24,7 @@ HEARD = (
     "reuse", "vary", "seed", "reuse_job", "restore", "star", "bin", "unbin", "halt", "look", "turn",
     "leaf", "visit", "deal", "settle", "send", "unsend", "look_tool", "tune_open", "tune_style", "tune_pause",
     "tune_resume", "tune_rest", "photo_out", "photo_crop", "photo_gone", "photos_sift", "photos_clear", "photos_check",
+    "tune_export", "tune_extend", "tune_doom", "tune_delete", "tune_gallery",
 )  # fmt: skip
 EARS = f"window.likeness.listen(trigger, {list(HEARD)})"
 
@@ -74,7 +75,7 @@ def build(studio: Studio) -> gr.Blocks:
         every = (tab_playground, tune_tab.tab, tab_gallery, *(tool.tab for tool in tool_tabs), tab_jobs, tab_credits)
         for name, tab in zip(TABS, every, strict=True):
             tab.select(None, None, None, js=f"() => window.likeness.opened('{name}')", api_visibility="private")
-        tab_gallery.select(on(gallery.choices), None, [shelf.kind, shelf.base, shelf.style], **QUIET)
+        tab_gallery.select(on(gallery.choices), None, shelf.chosen(), **QUIET)
     return page
 
 
@@ -137,7 +138,7 @@ def _wire_opening(
         **QUIET,
     ).then(None, None, None, js="() => window.likeness.ready()", api_visibility="private")
     page.load(on(price), _priced(play), play.generate, **QUIET)
-    page.load(on(gallery.choices), None, [shelf.kind, shelf.base, shelf.style], **QUIET)
+    page.load(on(gallery.choices), None, shelf.chosen(), **QUIET)
     page.load(
         lambda tab: gr.Tabs(selected=tab) if tab in TABS else gr.skip(),
         want,
@@ -200,7 +201,8 @@ def _wire_gallery(on: Callable[..., Any], shelf: Gallery) -> None:
     def filtered(visit: Visit, *asked: Any) -> tuple[str, Markup]:
         return "", gallery.shown(visit, *[*asked[:-1], ""])
 
-    changes = [shelf.text.change, shelf.kind.input, shelf.base.input, shelf.style.input, shelf.favourites.input]
+    chosen = [one.input for one in shelf.chosen()[:-1]]
+    changes = [shelf.text.change, *chosen, shelf.tune.change, shelf.favourites.input]
     gr.on(
         changes, on(filtered), shelf.asked(), [shelf.place, shelf.grid], trigger_mode="always_last", **QUIET
     )  # fmt: skip
@@ -274,6 +276,7 @@ def _wire_ears(
         place = gallery.place_of(visit, data)
         return place, gallery.shown(visit, *[*asked[:-1], place])
 
+    ears.tune_gallery(hearing(studio, gallery.of_tune), None, [*shelf.chosen(), tabs], **QUEUED)
     ears.turn(hearing(studio, turned), shelf.asked(), [shelf.place, shelf.grid], **QUEUED).then(
         None, None, None, js="() => window.likeness.turned()", api_visibility="private"
     )

@@ -97,7 +97,15 @@
   document.addEventListener('input', event => {
     for (const kind in PLACES) if (event.target.closest?.(PLACES[kind])) clear($(PLACES[kind]));
   });
+  const show_window = () => {
+    const window_ = $('#tune-doom');
+    if (!window_ || window_.open || 'shown' in window_.dataset) return;
+    window_.dataset.shown = ''; // once: what was closed stays closed
+    window_.showModal();
+    $('[data-close]', window_)?.focus();
+  };
   const begin = () => new MutationObserver(records => {
+    show_window();
     for (const kind in PLACES) if (records.some(one => one.target.closest?.(`#refused-${kind}`))) place_refusal(kind);
   }).observe(document.body, { childList: true, subtree: true });
   if (document.body) begin(); else document.addEventListener('DOMContentLoaded', begin);

@@ -7,9 +7,18 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from studio.domain import NotFound, Refused, Tune
+from studio.domain import NotFound, Refused, StudioError, Tune
 from studio.service import Studio
-from studio.ui import new_tune, tunes_grid, tunes_guide, tunes_more, tunes_one, tunes_pictures
+from studio.ui import (
+    new_tune,
+    tunes_downloads,
+    tunes_grid,
+    tunes_guide,
+    tunes_keeping,
+    tunes_more,
+    tunes_one,
+    tunes_pictures,
+)
 from studio.ui.html import button, el, html, join, print_of
 from studio.ui.new_tune import NewTune
 from studio.ui.tunes_grid import NEW
@@ -18,7 +27,7 @@ from studio.ui.visit import QUEUED, QUIET, Visit, text_of
 from studio.ui.words import t
 
 LOOK = 1.0  # seconds between two looks while the tab is open
-PARTS = ("grid", "head", "pictures")
+PARTS = ("grid", "head", "pictures", "rest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +42,8 @@ class Tunes:
     head: gr.HTML
     more: More
     pictures: gr.HTML
+    rest: gr.HTML
+    window: gr.HTML
     seen: gr.State
     timer: gr.Timer
 
@@ -53,6 +64,8 @@ def laid_out(studio: Studio) -> Tunes:
             head = html("tune-head")
             more = tunes_more.laid_out()
             pictures = html("tune-pictures")
+            rest = html("tune-rest")
+        window = html("tune-window")
         place = gr.Textbox("", visible="hidden", show_label=False, container=False)
     return Tunes(
         tab=tab,
@@ -63,6 +76,8 @@ def laid_out(studio: Studio) -> Tunes:
         head=head,
         more=more,
         pictures=pictures,
+        rest=rest,
+        window=window,
         seen=gr.State({}),
         timer=gr.Timer(LOOK, active=False),
     )
@@ -86,7 +101,8 @@ def looked(visit: Visit, place: Any, seen: Any) -> list[Any]:
     before: Mapping[str, Any] = seen if isinstance(seen, dict) else {}
     tune = tune_at(visit, place)
     if tune is not None:
-        now = {"head": tunes_one.shown(visit, tune), "pictures": tunes_pictures.shown(visit, tune)}
+        rest = join(tunes_downloads.shown(visit, tune), tunes_keeping.shown(visit, tune))
+        now = {"head": tunes_one.shown(visit, tune), "pictures": tunes_pictures.shown(visit, tune), "rest": rest}
     elif place == NEW:
         now = {}
     else:
@@ -99,11 +115,15 @@ def looked(visit: Visit, place: Any, seen: Any) -> list[Any]:
     ]
 
 
-def opened(visit: Visit, asked: Any, seen: Any) -> list[Any]:
-    """Goes to a place: the place itself, what the form for more pictures asks there, and what is seen."""
+def place_of(visit: Visit, asked: Any) -> str:
+    """The place that is asked for, where there is such a one; else the grid."""
     tune = tune_at(visit, asked)
-    place = tune.id if tune else NEW if asked == NEW else ""
-    return [place, *tunes_more.fitted(visit, tune), *looked(visit, place, seen)]
+    return tune.id if tune else NEW if asked == NEW else ""
+
+
+def arrived(visit: Visit, place: Any, seen: Any) -> list[Any]:
+    """What the form for more pictures asks at a place that was just come to, and what is seen there."""
+    return [*tunes_more.fitted(visit, tune_at(visit, place)), *looked(visit, place, seen)]
 
 
 def new_head(visit: Visit) -> Markup:
@@ -114,8 +134,14 @@ def new_head(visit: Visit) -> Markup:
 
 
 def done(visit: Visit, what: str, data: Mapping[str, object]) -> Markup:
-    """Pauses or resumes a training, or asks for the first pictures that are left; says what came of it."""
+    """Pauses or resumes a training, asks for the first pictures that are left or for a file, keeps a tune longer; says
+    what came of it where that is not seen anyway. Raises StudioError."""
     tuning, tune = visit.studio.tuning, text_of(data, "tune")
+    if what == "tune_export":
+        tunes_downloads.ask(visit, data)
+        return Markup("")
+    if what == "tune_extend":
+        return told(visit.words("tunes.extended", name=visit.studio.retention.extend(visit.account, tune).name))
     if what == "tune_rest":
         jobs = tuning.first_avatars(visit.account, tune)
         return told(visit.words.count("tunes.asked", len(jobs)))
@@ -146,18 +172,16 @@ def wire(
     more = tab.more
     look = [tab.place, tab.seen]
 
-    # 1. Going from one place to another; the browser's address follows.
-    def went(visit: Visit, data: Mapping[str, object], seen: Any) -> list[Any]:
-        return [*opened(visit, text_of(data, "place"), seen), gr.Tabs(selected="tunes")]
+    # 1. Going from one place to another. Only who is told to go there writes the place; all else follows from it.
+    def went(visit: Visit, data: Mapping[str, object]) -> list[Any]:
+        return [place_of(visit, text_of(data, "place")), gr.Tabs(selected="tunes")]
 
-    there = [tab.place, *more.form.all(), *tab.watched()]
-    events.tune_open(hear(went), tab.seen, [*there, tabs], **QUEUED)
+    events.tune_open(hear(went), None, [tab.place, tabs], **QUEUED)
     tab.place.change(
         None, tab.place, None, js="place => window.likenessTunes.show(place)", api_visibility="private"
-    ).then(on(opened), look, there, **QUIET)
-    page.load(
-        on(opened), look, there, js="(place, seen) => [window.likenessTunes.wanted(), seen]", **QUIET
-    )  # fmt: skip
+    ).then(on(arrived), look, [*more.form.all(), *tab.watched()], **QUIET)
+    page.load(on(place_of), tab.place, tab.place, js="() => window.likenessTunes.wanted()", **QUIET)
+    page.load(on(looked), look, tab.watched(), **QUIET)
     page.load(on(new_head), None, tab.new_head, **QUIET)
     new_tune.wire(page, tab.new, on, hear, ears, tab.place)
 
@@ -178,13 +202,24 @@ def wire(
     ).then(on(looked), look, tab.watched(), **QUIET)
 
     # 3. What is done with a tune.
-    for what in ("tune_pause", "tune_resume", "tune_rest"):
+    for what in ("tune_pause", "tune_resume", "tune_rest", "tune_export", "tune_extend"):
 
         def act(visit: Visit, data: Mapping[str, object], *seen: Any, what: str = what) -> list[Any]:
             said = done(visit, what, data)
             return [said, *looked(visit, *seen)]
 
         getattr(events, what)(hear(act), look, [notice, *tab.watched()], **QUEUED)
+
+    def ended(visit: Visit, data: Mapping[str, object], seen: Any) -> list[Any]:
+        try:
+            place = tunes_keeping.deleted(visit, data)
+        except StudioError as error:
+            return [tunes_keeping.window(visit, data, error), gr.skip(), gr.skip(), *[gr.skip()] * len(tab.watched())]
+        said = told(visit.words("doom.done_model" if place else "doom.done_all"))
+        return [Markup(""), said, place, *looked(visit, place, seen)]
+
+    events.tune_doom(hear(tunes_keeping.window), None, tab.window, **QUEUED)
+    events.tune_delete(hear(ended), tab.seen, [tab.window, notice, tab.place, *tab.watched()], **QUEUED)
 
     # 4. Looked at again and again while the tab is the one that is open.
     tab.timer.tick(on(looked), look, tab.watched(), trigger_mode="once", **QUIET)

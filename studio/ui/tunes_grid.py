@@ -1,12 +1,11 @@
 """The grid of tunes: each with its newest picture, what it is, how far it is and how long it is kept."""
 
 import math
-from typing import Any
 
 from markupsafe import Markup
 
 from studio.domain import Job, Picture, StudioError, Tune, utc_now
-from studio.ui import tunes_guide, views
+from studio.ui import tunes_guide, tunes_keeping, views
 from studio.ui.html import button, el, icon, join
 from studio.ui.visit import Visit
 from studio.ui.words import Words
@@ -23,7 +22,9 @@ def shown(visit: Visit) -> Markup:
     found = visit.studio.tuning.all(visit.account, limit=MOST_LISTED)
     if not found:
         begin = button(words("tunes.new"), data_do="tune_open", data_place=NEW, class_="quiet go")
-        return join(views.empty(words, "tunes.empty", "smile", begin), tunes_guide.shown(words))
+        return join(
+            views.empty(words, "tunes.empty", "smile", begin), tunes_keeping.listed(visit), tunes_guide.shown(words)
+        )
     add = el(
         "li",
         el(
@@ -32,7 +33,7 @@ def shown(visit: Visit) -> Markup:
         ),
     )  # fmt: skip
     grid = el("ul", add, *(el("li", _card(visit, one)) for one in found), class_="tunes")
-    return join(grid, tunes_guide.shown(words))
+    return join(grid, tunes_keeping.listed(visit), tunes_guide.shown(words))
 
 
 def _card(visit: Visit, tune: Tune) -> Markup:
@@ -117,8 +118,6 @@ def kept(visit: Visit, tune: Tune) -> Markup | None:
 
 def ends_at(visit: Visit, tune: Tune) -> int | None:
     """When a tune's model goes; None while nothing makes it go."""
-    retention: Any = getattr(visit.studio, "retention", None)
-    if retention is None:
-        return tune.expires_at
-    due = (one.at for one in retention.due(visit.account) if one.what == "model" and one.id == tune.id)
+    found = visit.studio.retention.due(visit.account)
+    due = (one.at for one in found if one.what == "model" and one.id == tune.id)
     return next(due, None)

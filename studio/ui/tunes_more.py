@@ -34,6 +34,7 @@ class Form:
     guidance: gr.Slider
     seed: gr.Number
     super_resolution: gr.Checkbox
+    face_enhance: gr.Checkbox
 
     def all(self) -> list[Any]:
         """The components in the order of `NAMES`."""
@@ -41,7 +42,7 @@ class Form:
 
     def priced(self) -> list[Any]:
         """What the price hangs on."""
-        return [self.count, self.super_resolution]
+        return [self.count, self.super_resolution, self.face_enhance]
 
 
 NAMES = tuple(field.name for field in fields(Form))
@@ -96,6 +97,9 @@ def laid_out() -> More:
                 False, label=t("form.super_resolution"), info=t("form.super_resolution_info"),
                 elem_id="more-super_resolution",
             )  # fmt: skip
+            face_enhance = gr.Checkbox(
+                False, label=t("more.face_enhance"), info=t("more.face_enhance_info"), elem_id="more-face_enhance"
+            )
         go = gr.Button(t("more.go"), variant="primary", elem_classes="go", elem_id="more-go")
         refused = html("refused-more")
     form = Form(
@@ -109,6 +113,7 @@ def laid_out() -> More:
         guidance=guidance,
         seed=seed,
         super_resolution=super_resolution,
+        face_enhance=face_enhance,
     )
     ticket = gr.Textbox("", visible="hidden", show_label=False, container=False)
     return More(form=form, go=go, refused=refused, ticket=ticket)
@@ -152,6 +157,7 @@ def request_fields(values: Sequence[Any], takes: Mapping[str, bool]) -> dict[str
         "steps": held["steps"],
         "tune_strength": held["tune_strength"],
         "super_resolution": bool(held["super_resolution"]),
+        "face_enhance": bool(held["face_enhance"]),
     }
     if takes.get("negative", True):
         asked["negative"] = held["negative"] or ""
@@ -165,11 +171,12 @@ def request_fields(values: Sequence[Any], takes: Mapping[str, bool]) -> dict[str
     return asked
 
 
-def label(visit: Visit, count: Any, super_resolution: Any) -> Any:
+def label(visit: Visit, count: Any, super_resolution: Any, face_enhance: Any) -> Any:
     """What the button says: how many pictures, and what they cost."""
     words = visit.words
     try:
-        charges = quoting.of_avatars(visit.studio.prices(), count, super_resolution=bool(super_resolution))
+        tools = {"super_resolution": bool(super_resolution), "face_enhance": bool(face_enhance)}
+        charges = quoting.of_avatars(visit.studio.prices(), count, **tools)
     except StudioError:  # it is told when the button is pressed
         return gr.update(value=words("more.go"))
     cost = ", ".join(words.count(f"credit.{charge.kind}", charge.amount) for charge in charges)

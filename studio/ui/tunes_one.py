@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from studio.domain import Job, Tune, TuneRequest
+from studio.domain import Job, Tune, TuneRequest, utc_now
 from studio.ui import tunes_grid, views
 from studio.ui.html import button, el, icon, join, moment
 from studio.ui.tunes_grid import NEW
@@ -13,6 +13,7 @@ from studio.ui.visit import Visit
 from studio.ui.words import Words
 
 PLOT = (300, 84)  # the plot's own units, wide and high
+AT_ONCE = 5  # seconds after a training in which its first pictures are asked for by themselves
 IN_TRAINING = ("waiting", "training", "paused")
 
 
@@ -27,6 +28,8 @@ def shown(visit: Visit, tune: Tune) -> Markup:
         parts += [el("p", tunes_grid.why(words, job), class_="fault", role="alert"), _again(words, "tunes.failed")]
     elif tune.state == "cancelled":
         parts.append(_again(words, "tunes.cancelled"))
+    elif tune.state == "gone":
+        parts += [_again(words, "tunes.gone"), _made(visit, tune)]
     else:
         parts += [_rest(visit, tune), _again(words, "tunes.fixed")]
     parts += [el("p", words.said(one), class_="warn") for one in job.warnings]
@@ -122,7 +125,7 @@ def _rest(visit: Visit, tune: Tune) -> Markup:
     """The first pictures that wait for credits, and how the tune was made."""
     words = visit.words
     waiting = None
-    if tune.styles_left:
+    if tune.styles_left and utc_now() - (tune.trained_at or 0) > AT_ONCE:
         (charge,) = visit.studio.tuning.quote(len(tune.styles_left))[1:]
         price = words.count(f"credit.{charge.kind}", charge.amount)
         label = words("tools.for_price", what=words("tunes.rest"), price=price)

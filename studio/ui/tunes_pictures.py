@@ -37,7 +37,7 @@ def making(visit: Visit, tune: Tune) -> list[Job]:
 def shown(visit: Visit, tune: Tune) -> Markup:
     """What is being made, and every group with its pictures, the newest group first."""
     words = visit.words
-    if tune.state != "ready":
+    if tune.state not in ("ready", "gone"):
         return Markup("")
     active = making(visit, tune)
     found = all_of(visit, tune)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from studio import answers
-from studio.domain import ImageRequest, Job, NotFound, Picture, StudioError, TuneRequest
+from studio.domain import ExportRequest, ImageRequest, Job, NotFound, Picture, StudioError, TuneRequest
 from studio.ui.html import button, el, icon, join
 from studio.ui.visit import Visit
 from studio.ui.words import Words
@@ -40,7 +40,7 @@ def tune_of(visit: Visit, job: Job) -> str | None:
     try:
         if isinstance(job.request, TuneRequest):
             return visit.studio.tuning.of_job(visit.account, job.id).id
-        if isinstance(job.request, ImageRequest) and job.request.tune is not None:
+        if isinstance(job.request, ImageRequest | ExportRequest) and job.request.tune is not None:
             return visit.studio.tuning.get(visit.account, job.request.tune).id
     except NotFound:
         pass

@@ -55,6 +55,10 @@ class Words:
         """With the language's mark between thousands."""
         return f"{value:,}".replace(",", "." if self.language == "de" else ",")
 
+    def decimal(self, value: float) -> str:
+        """With one place after the point, or the language's comma."""
+        return f"{value:.1f}".replace(".", "," if self.language == "de" else ".")
+
     def money(self, cents: int, currency: str) -> str:
         """A sum in hundredths: `1,024.50 USD`."""
         return f"{self.number(cents // 100)}{',' if self.language == 'de' else '.'}{cents % 100:02} {currency}"

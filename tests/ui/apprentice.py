@@ -52,10 +52,10 @@ class Apprentice:
         yield Trained(index=0, file=file, losses=tuple(losses), recipe=recipe)
 
 
-def photos(folder: Path, count: int = 6) -> list[Path]:
-    """Drawn portraits of one sitter, as files."""
+def photos(folder: Path, count: int = 6, *, seed: int = 3) -> list[Path]:
+    """Drawn portraits as files, others with each seed."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"photo {number + 1}.png" for number in range(count)]
     for number, file in enumerate(files):
-        portrait(300 + 20 * number, 360, 3 + number).save(file)
+        portrait(200 + 10 * number, 220, seed + number).save(file)
     return files

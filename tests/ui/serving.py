@@ -28,7 +28,7 @@ def main(data: Path, pause: float) -> None:
     settings = Settings(
         data=data, models=data.parent / "models", port=int(os.environ.get("STUDIO_PORT", "0")), upload_mb=2
     )
-    runners = {"image": Artist(pause=pause), "tune": Apprentice(pause=pause)}
+    runners = {"image": Artist(pause=pause), "tune": Apprentice(pause=5 * pause)}
     studio = Studio.open(settings, {"HF_HUB_CACHE": str(data.parent / "hub")}, runners=runners)
     os.environ.update(import_module("studio.ui.access").gradio_environment(settings))
     try:

@@ -27,7 +27,7 @@ def test_every_language_has_the_same_texts_with_the_same_blanks(language: str) -
 
 def test_german_is_not_english() -> None:
     same = {key for key, text in texts("de").items() if text == texts("en")[key]}
-    alike = {"Prompt", "Seed", "Guidance", "Scheduler", "Tunes", "Plan: {plan}", "Credits"}
+    alike = {"Prompt", "Seed", "Guidance", "Scheduler", "Tune", "Tunes", "Plan: {plan}", "Credits"}
     assert {
         key
         for key in same
