@@ -155,6 +155,24 @@ def test_a_dropped_picture_restores_its_settings(visit: Visit, home: Home) -> No
     expect(one.at("#seed input")).to_have_value("9")
 
 
+def test_parameters_pasted_into_the_prompt_restore_their_settings(visit: Visit) -> None:
+    one = visit()
+    parameters = "an astronaut on the beach\nSteps: 12, Sampler: DDIM, CFG scale: 4.5, Seed: 77, Size: 256x384"
+    one.page.evaluate(
+        """text => {
+            const carried = new DataTransfer();
+            carried.setData('text', text);
+            const event = new ClipboardEvent('paste', { clipboardData: carried, bubbles: true, cancelable: true });
+            document.querySelector('#prompt textarea').dispatchEvent(event);
+        }""",
+        parameters,
+    )
+    expect(one.at("#prompt textarea")).to_have_value("an astronaut on the beach")
+    expect(one.at("#seed input")).to_have_value("77")
+    for field, value in (("steps", "12"), ("guidance", "4.5"), ("width", "256"), ("height", "384")):
+        expect(one.at(f"#{field} input[type=number]")).to_have_value(value)
+
+
 def test_two_browsers_with_two_jobs_see_each_its_own(visit: Visit) -> None:
     here, there = visit(), visit(viewport={"width": 900, "height": 700})
     here.ask("a knight", count=2, steps=20)
