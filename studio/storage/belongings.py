@@ -149,7 +149,7 @@ def _uploads(tx: Tx, account: str | None, tune: str | None) -> Iterable[Row]:
         """,
         (account,),
     ).fetchall()
-    groups: dict[tuple[str, int], Row] = {}
+    groups: dict[tuple[str, str], Row] = {}
     start = 0
     while start < len(rows):
         end = start + 1
@@ -166,11 +166,13 @@ def _uploads(tx: Tx, account: str | None, tune: str | None) -> Iterable[Row]:
             continue
         if owner is None:
             one = Due(what="upload", id=row["id"], name=row["name"], at=at, why=why)
-            groups[(row["id"], at)] = one, str(row["account"])
         else:
             reason: Why = why if why == "trained" else "untrained"
             one = Due(what="photos", id=owner["tune"], name=owner["tune_name"], at=at, why=reason)
-            groups[(owner["tune"], at)] = one, str(row["account"])
+        # Photos are handed in within seconds of each other: one line, from when the first of them goes.
+        known = groups.get((one.id, one.why))
+        if known is None or at < known[0].at:
+            groups[(one.id, one.why)] = one, str(row["account"])
     return groups.values()
 
 
