@@ -25,6 +25,8 @@ from studio.export_request import Export as Export
 from studio.export_request import ExportRequest as ExportRequest
 from studio.images import ImageRequest as ImageRequest
 from studio.images import Size as Size
+from studio.import_request import ImportedLora as ImportedLora
+from studio.import_request import ImportRequest as ImportRequest
 from studio.rules import shown
 from studio.tools import BackgroundRequest as BackgroundRequest
 from studio.tools import FaceRequest as FaceRequest
@@ -43,13 +45,21 @@ def utc_now() -> int:
 
 # --- requests ---------------------------------------------------------------------------------------------------------
 
-Request = ImageRequest | UpscaleRequest | FaceRequest | BackgroundRequest | TuneRequest | ExportRequest
+Request = ImageRequest | UpscaleRequest | FaceRequest | BackgroundRequest | TuneRequest | ExportRequest | ImportRequest
 """Any request. Further kinds join with the same `kind`, `base`, `style`, `pictures`, `inputs`, `resolve`, `to_json` and
 `from_json`."""
 
 REQUESTS: Mapping[str, type[Request]] = {
     request.kind: request
-    for request in (ImageRequest, UpscaleRequest, FaceRequest, BackgroundRequest, TuneRequest, ExportRequest)
+    for request in (
+        ImageRequest,
+        UpscaleRequest,
+        FaceRequest,
+        BackgroundRequest,
+        TuneRequest,
+        ExportRequest,
+        ImportRequest,
+    )
 }
 
 

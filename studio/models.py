@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.pipelines.bases import Bases, Offer
+from studio.pipelines.checkpoints import is_lora, read_header
 from studio.pipelines.families import FAMILIES, SCHEDULERS, Family
 from studio.pipelines.hub_cache import HUB
 from studio.pipelines.weights import BaseModel, Catalogue, Weight, present
@@ -140,11 +141,17 @@ class Models:
             hub=self._hub,
         )
 
+    def is_lora(self, file: Path) -> bool:
+        """Whether a .safetensors file is a LoRA, by its names. Raises what `add` does."""
+        return is_lora(read_header(file))
+
     def add(self, file: Path, *, overwrite: bool = False) -> Path:
-        """Takes a base model in one .safetensors file into the models folder; its name is the base's id from then on.
+        """Takes a base model in one .safetensors file into the models folder, once all of its parts are found to be
+        there, of their shapes, and finite; its name is the base's id from then on.
 
         Raises Refused, BrokenWeights, NotFound, Conflict (the name is taken) and StorageFailed.
         """
+        import_module("studio.pipelines.imports").check_base(file)
         checkpoints = import_module("studio.pipelines.checkpoints")
         return checkpoints.add_file(file, self.settings.models, overwrite=overwrite)
 

@@ -26,6 +26,7 @@ from studio.domain import (
 )
 from studio.exports import Exports
 from studio.gallery import Gallery
+from studio.imports import Imports
 from studio.jobs import Jobs
 from studio.jobs import Runners as AnyRunners
 from studio.models import BaseInfo, Models
@@ -120,6 +121,7 @@ class Studio:
             clock=clock,
         )
 
+        self.imports = Imports(database=database, folder=folder, bases=models.bases, clock=clock)
         self.exports = Exports(
             database=database,
             folder=folder,

@@ -1,8 +1,12 @@
-"""`models list | fetch | add`. Needs no database."""
+"""`models list | fetch | add`. None but a LoRA needs the database."""
 
 import os
 from argparse import Namespace
+from pathlib import Path
 
+from studio import answers
+from studio.cli.jobs import at
+from studio.cli.opening import opened
 from studio.cli.output import Answer, Meter, note, table
 from studio.models import Models
 from studio.paths import named
@@ -60,10 +64,30 @@ def fetch(args: Namespace) -> Answer:
 
 
 def add(args: Namespace) -> Answer:
-    path = _models().add(named("file", args.file), overwrite=args.overwrite)
+    """A LoRA becomes a tune; anything else is a base, or refused."""
+    models, file = _models(), named("file", args.file)
+    if models.is_lora(file):
+        return _add_lora(args, file)
+    path = models.add(file, overwrite=args.overwrite)
     return Answer(
         body={"id": path.stem, "path": str(path)}, text=f"{path.stem} can be used now: generate --base {path.stem}"
     )
+
+
+def _add_lora(args: Namespace, file: Path) -> Answer:
+    with opened(args) as studio:
+        tune = studio.imports.add(
+            args.account,
+            file,
+            name=args.name,
+            words=args.words,
+            base=args.base,
+            class_name=args.class_name,
+            job_id=args.id,
+        )
+    note(f"The LoRA is the tune {tune.name} on {tune.base} now, kept until {at(tune.expires_at)} (UTC).")
+    body = {**answers.of_tune(tune), "tune": tune.id, "words": tune.recipe["subject"]}
+    return Answer(body=body, text=f"It can be used now: avatars {tune.id}")
 
 
 def _models() -> Models:

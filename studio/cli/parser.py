@@ -126,10 +126,7 @@ def parser() -> Parser:
     fetch = models.add_parser("fetch", help="get models; without an ID the small default set", parents=[common])
     fetch.add_argument("ids", nargs="*", metavar="ID")
     fetch.set_defaults(run="models:fetch")
-    add = models.add_parser("add", help="take in a base model that is one .safetensors file", parents=[common])
-    add.add_argument("file", metavar="FILE")
-    add.add_argument("--overwrite", action="store_true", help="in place of a base of the same name")
-    add.set_defaults(run="models:add")
+    _models_add(models.add_parser("add", help="take in a base model or a LoRA, one .safetensors file", parents=[whose]))
 
     jobs = _verbs(commands.add_parser("jobs", help="what runs, waits and has ended"))
     listed = jobs.add_parser("list", parents=[whose])
@@ -259,6 +256,17 @@ def _tune_export(command: Parser) -> None:
     command.add_argument("--out", required=True, metavar="PATH", help="a file, or a folder that is there")
     command.add_argument("--overwrite", action="store_true", help="also over a file that is there")
     command.add_argument("--id", metavar="UUID", help="the job's id: the same id again is the same job")
+
+
+def _models_add(command: Parser) -> None:
+    command.set_defaults(run="models:add")
+    command.add_argument("file", metavar="FILE")
+    command.add_argument("--overwrite", action="store_true", help="of a base: in place of one of the same name")
+    command.add_argument("--name", help="of a LoRA: how the tune is called; else as its file says")
+    command.add_argument("--words", help="of a LoRA: by which words a prompt calls it; else as its file says")
+    command.add_argument("--base", help="of a LoRA: what it is for; else the first base here that has all its parts")
+    command.add_argument("--class", dest="class_name", default="object", metavar="CLASS", help=", ".join(CLASSES))
+    command.add_argument("--id", metavar="UUID", help="of a LoRA: the same id again is the same tune")
 
 
 def _avatars(command: Parser) -> None:

@@ -80,5 +80,6 @@ _QUOTES: Mapping[str, Callable[[Prices, Any], tuple[Charge, ...]]] = {
     "background": lambda prices, request: (tool(prices, "background", count=request.pictures),),
     "tune": lambda prices, _request: (training(prices),),
     "export": lambda _prices, _request: (),  # what was trained is the account's own
+    "import": lambda _prices, _request: (),
 }
 """How each kind of request is priced: a new kind is a row here."""

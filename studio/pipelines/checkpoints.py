@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ NEEDED = {
     "the text encoder": ("cond_stage_model.", "conditioner.embedders."),
     "the autoencoder": ("first_stage_model.",),
 }
+LORA_ENDS = (".lora_down.weight", ".lora_A.weight", ".lora.down.weight", ".lora_A.default.weight")
 KNOWN = "a whole Stable Diffusion 1.x or XL model as one .safetensors file"
 
 
@@ -47,6 +49,11 @@ def read_header(path: Path) -> dict[str, Any]:
     if 8 + length + max(ends, default=0) != size:
         raise BrokenWeights(f"{path.name} is cut short or damaged: its length is not what its header says.")
     return header
+
+
+def is_lora(header: Mapping[str, Any]) -> bool:
+    """Whether a file's names are those of a LoRA."""
+    return any(name.endswith(LORA_ENDS) for name in header)
 
 
 def family_of_file(path: Path) -> Family:

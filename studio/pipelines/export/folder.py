@@ -1,8 +1,8 @@
 """A whole model with a tune in it as a diffusers folder, in one tar file."""
 
-import errno
 import json
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Generator
@@ -86,8 +86,9 @@ def _told() -> Generator[None]:
     try:
         yield
     except SafetensorError as error:
-        if f"os error {errno.ENOSPC}" in str(error) or "StorageFull" in str(error):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        if found := re.search(r"os error (\d+)|code: (\d+)", str(error)):
+            number = int(found[1] or found[2])
+            raise OSError(number, os.strerror(number)) from error
         raise
 
 
