@@ -21,7 +21,8 @@ from studio.pipelines.device import Device
 from studio.pipelines.families import FAMILIES
 from studio.pipelines.tuning import checkpoint, lora, memory, train
 from studio.pipelines.tuning.images import Bucket, bucket_of, buckets, cut
-from studio.pipelines.tuning.train import Run, Train
+from studio.pipelines.tuning.run import Run
+from studio.pipelines.tuning.train import Train
 from studio.pipelines.weights import Catalogue
 from studio.settings import Settings
 from studio.tunes import CONSENT, LOSSES, photo_field

@@ -7,6 +7,11 @@ import numpy
 import torch
 from PIL import Image
 
+from studio.domain import Task
+from studio.pipelines.tuning.plan import Plan
+from studio.pipelines.tuning.recipe import Photo
+from studio.tunes import photo_field
+
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels."""
 
@@ -57,3 +62,17 @@ def cut(image: Image.Image, box: Box | None, shape: Bucket) -> numpy.ndarray:
 def to_tensor(pixels: numpy.ndarray) -> torch.Tensor:
     """uint8 H x W x 3 as 3 x H x W in -1..1."""
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float().div_(127.5).sub_(1)
+
+
+def photos_of(task: Task, plan: Plan) -> list[list[Photo]]:
+    """The photos, cut and mirrored, a list for each shape."""
+    request, shapes = plan.request, buckets(plan.base.family.native, plan.base.family.multiple)
+    found: dict[tuple[int, ...], list[Photo]] = {}
+    for index in range(len(request.photos)):
+        box = request.crops[index] if request.crops else None
+        with Image.open(task.inputs[photo_field(index)]) as image:
+            width, height = image.size if box is None else (box[2] - box[0], box[3] - box[1])
+            pixels = cut(image, box, bucket_of(width, height, shapes))
+        views = [pixels, pixels[:, ::-1]] if request.mirrored else [pixels]
+        found.setdefault(pixels.shape, []).extend(Photo(pixels=view, prompt=plan.prompt) for view in views)
+    return list(found.values())

@@ -1,0 +1,130 @@
+"""A training under way: its steps, its checkpoint, and what can be looked at meanwhile.
+
+Each step depends on nothing but its number and the weights before it, so that a training that was interrupted ends with
+the same weights as one that was not.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from PIL import Image
+
+from studio.domain import BrokenWeights
+from studio.pipelines.device import Device
+from studio.pipelines.tuning import checkpoint
+from studio.pipelines.tuning.masters import Masters
+from studio.pipelines.tuning.plan import Plan
+from studio.pipelines.tuning.recipe import Example, TuneRecipe
+from studio.tunes import LOSSES, SAMPLE, thinned
+
+WARM_UP = 0.05  # of the steps
+
+
+class Run:
+    """A training under way."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        recipe: TuneRecipe,
+        masters: Masters,
+        losses: list[float],
+        own: Sequence[Example],
+        prior: Sequence[Example],
+        at_once: int,
+        folder: Path,
+    ) -> None:
+        self.plan, self.recipe, self.masters, self.losses = plan, recipe, masters, losses
+        self.own, self.prior, self.at_once, self.folder = own, prior, at_once, folder
+
+    @property
+    def loss(self) -> float:
+        """The mean of the last steps."""
+        return float(numpy.mean(self.losses[-20:]))
+
+    def step(self) -> None:
+        """The next step: which photos, what noise, and how fast hang on its number alone. Raises BrokenWeights."""
+        number, training = self.masters.steps, self.plan.training
+        # 1. Some photos and some pictures of the class, each shape by itself.
+        drawn = numpy.random.default_rng((self.plan.seed, number))
+        random = torch.Generator().manual_seed(int(drawn.integers(2**62)))
+        chosen = [self.own[row] for row in _rows(drawn, len(self.own), training.batch)]
+        if self.prior:
+            chosen += [self.prior[row] for row in _rows(drawn, len(self.prior), training.class_batch)]
+        # 2. As many at once as there is room for; their gradients add up.
+        total = 0.0
+        for group in _groups(chosen, self.at_once):
+            loss = self.recipe.loss(group, random).sum() / len(chosen)
+            loss.backward()
+            total += loss.item()
+        if not math.isfinite(total):
+            raise BrokenWeights(
+                f"The loss of step {number + 1} is no number: the training failed. Nothing is charged. "
+                "Set precision to fp32, or choose another base."
+            )
+        # 3. One step of all weights.
+        self.masters.step(_share(number, self.plan.steps))
+        self.losses.append(total)
+
+    def save(self) -> None:
+        """Writes the checkpoint. Raises OSError."""
+        state = self.masters.state() | {"losses": torch.tensor(self.losses, dtype=torch.float64)}
+        checkpoint.save(self.folder, state, self.plan.belongs)
+
+    def write_losses(self) -> None:
+        """Writes what the page plots."""
+        part = self.folder / f"{LOSSES}.part"
+        part.write_text(json.dumps(thinned(self.losses)), encoding="utf-8")
+        part.replace(self.folder / LOSSES)
+
+    def sample(self, pipeline: Any, device: Device) -> Path:
+        """A picture of the sitter as far as he is learnt; always of the same seed."""
+        away = [getattr(pipeline, name) for name in ("vae", *self.plan.training.text_encoders)]
+        away = [network for network in away if network not in self.recipe.parts.values()]
+        for network in away:
+            network.to(device.torch)
+        with self.masters.averaged(), torch.inference_mode():
+            image: Image.Image = pipeline(
+                prompt=self.plan.prompt,
+                width=self.plan.base.family.native,
+                height=self.plan.base.family.native,
+                num_inference_steps=12,
+                guidance_scale=self.plan.base.family.guidance + self.plan.base.family.guidance_shift,
+                generator=torch.Generator().manual_seed(0),
+            ).images[0]
+        for network in away:
+            network.to("cpu")
+        image.thumbnail((256, 256))
+        part = self.folder / f"{SAMPLE}.part"
+        image.save(part, "png")
+        part.replace(self.folder / SAMPLE)
+        return self.folder / SAMPLE
+
+
+def _rows(drawn: numpy.random.Generator, length: int, count: int) -> list[int]:
+    """Which of `length` examples come next: none twice as long as there are others."""
+    return [int(row) for row in drawn.choice(length, count, replace=count > length)]
+
+
+def _groups(examples: Sequence[Example], at_once: int) -> Iterator[Sequence[Example]]:
+    """The examples in groups of one shape, of so many at most."""
+    by_shape: dict[tuple[int, ...], list[Example]] = {}
+    for example in examples:
+        latents = next(iter(example.values()))
+        by_shape.setdefault(tuple(latents.shape), []).append(example)
+    for group in by_shape.values():
+        for start in range(0, len(group), at_once):
+            yield group[start : start + at_once]
+
+
+def _share(step: int, steps: int) -> float:
+    """The learning rate as a share of its height: a short rise, then half a cosine down to nothing."""
+    rise = max(1.0, WARM_UP * steps)
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1.0, steps - rise)))
