@@ -23,6 +23,7 @@ from studio.domain import (
     Progress,
     Report,
     Result,
+    Runner,
     Task,
     Trained,
     TuneRequest,
@@ -114,7 +115,7 @@ class House:
 
 def open_house(root: Path, clock: StillClock | None = None) -> House:
     maker, clock = Maker(), clock or StillClock()
-    runners = dict.fromkeys(("tune", "image", "upscale", "export"), maker)
+    runners: dict[str, Runner] = {kind: maker for kind in ("tune", "image", "upscale", "export")}
     settings = Settings(data=root, queue_limit=1000)
     return House(Studio.open(settings, {}, runners=runners, clock=clock), maker, clock)
 

@@ -40,7 +40,7 @@ def test_the_model_alone_goes_and_its_pictures_stay(shell: Shell) -> None:  # no
     assert done.json["goes"] == {"models": 1}
     assert done.json["stays"] == {"bookings": 6, "receipts": 1, "photos": 5, "pictures": 8}
     shown = shell("tune", "show", made["tune"], "--json").json
-    assert (shown["state"], len(shown["made"])) == ("gone", 8)
+    assert (shown["state"], shown["expires_at"], len(shown["made"])) == ("gone", None, 8)
     again = shell("tune", "delete", made["tune"], "--model-only", "--yes", "--json")
     assert (again.code, again.json["field"]) == (2, "tune")
     assert shell("avatars", made["tune"], "--count", "1", "--json").code == 2

@@ -19,7 +19,7 @@ from studio.service import Studio
 from studio.settings import Settings
 from studio.storage import exports, job_store, pictures, tunes, uploads
 from studio.storage.database import Tx
-from studio.tunes import CONSENT, POLICIES
+from studio.tunes import CONSENT
 from tests.fakes import StillClock
 
 HOUR, DAY = 3600, 86_400
@@ -118,7 +118,8 @@ class World:
             self.accounts.append(Account(f"client-{number}"))
         self.sitters: list[Sitter] = []
         self.loose: dict[str, int] = {}
-        self.counts = dict.fromkeys(("models", "photos", "avatars", "exports", "uploads", "lapses", "upgrades"), 0)
+        counted = ("models", "photos", "avatars", "exports", "uploads", "lapses", "upgrades")
+        self.counts: dict[str, int] = dict.fromkeys(counted, 0)
 
     # --- what happens ---
 

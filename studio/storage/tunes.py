@@ -153,7 +153,7 @@ def _tune(row: sqlite3.Row) -> Tune:
         styles_left=tuple(_ids(row["avatars"])),
         created_at=row["created_at"],
         trained_at=row["trained_at"],
-        expires_at=row["expires_at"],
+        expires_at=row["expires_at"] if row["file"] is not None else None,
     )
 
 

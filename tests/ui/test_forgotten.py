@@ -14,7 +14,7 @@ def test_every_old_address_answers_404(tmp_path: Path) -> None:
     house = open_house(tmp_path / "data")
     person = somebody(house)
     routes = media.routes(house.studio)
-    client = TestClient(FastAPI(routes=routes))
+    client = TestClient(FastAPI(routes=[*routes]))
     by_id = [route.path for route in routes if "{id}" in route.path and "GET" in (route.methods or ())]
     ids = [person.tune, *person.pictures, *person.photos, *person.jobs]
     addresses = [path.replace("{id}", id) for path in by_id for id in ids]
