@@ -17,6 +17,7 @@ from studio.domain import (
     IsCancelled,
     Progress,
     Report,
+    StudioError,
     Task,
     Tune,
 )
@@ -113,7 +114,9 @@ class Exporter:
             else:
                 pipeline = loading.from_disk(self.device, base, self.precision)
                 layers = proof.add_in(pipeline, written.readable)
-        except FAULTS as error:
+        except StudioError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever keeps it from being read is the finding
             if is_out_of_memory(error):
                 raise
             raise proof.wrong(str(error).strip().partition("\n")[0][:200].rstrip(".")) from error
