@@ -1,11 +1,12 @@
 """What may be asked about keeping and forgetting: what goes when, 30 days more, delete now, and the receipts."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from studio import forgetting
-from studio.domain import Clock, CreditKind, Refused, Tune
+from studio.domain import Clock, CreditKind, Refused, StorageFailed, Tune
 from studio.storage import belongings, deletions, job_store, retention, tunes
 from studio.storage.belongings import Belongings
 from studio.storage.database import Database, Tx
@@ -13,6 +14,8 @@ from studio.storage.deletions import Receipt as Receipt
 from studio.storage.folder import DataFolder, WorkLock
 from studio.storage.retention import Due as Due
 from studio.storage.retention import warned as warned
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +155,20 @@ class Retention:
                 self.unload_warm()
         with self._database.read() as tx:
             return [deletions.get(tx, receipt) for receipt in made]
+
+    def sweep_if_late(self) -> None:
+        """Finishes what was not finished, and sweeps where nobody works the queue and nobody has for an hour: for
+        commands, so that a studio without a page forgets in time too. What cannot be written is logged."""
+        try:
+            self.finish()
+            with self._database.read() as tx:
+                last = deletions.seen(tx)
+            with self._alone() as alone:
+                is_late = alone and last is not None and self._clock() - last >= retention.HOUR
+            if is_late:
+                self.sweep()
+        except StorageFailed:
+            log.warning("what is due could not be deleted; the next command tries again", exc_info=True)
 
     def is_believed(self, now: int) -> bool:
         """Whether a sweep at that moment would delete what is due then, or wait for another one to agree."""

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from studio.storage import deletions
+from studio.storage.database import Database
 from tests.test_cli_tunes import Shell, shell  # noqa: F401
 
 DAY = 86_400
@@ -91,6 +93,21 @@ def test_what_is_due_is_listed_and_goes_when_it_is_time(shell: Shell) -> None:  
     assert (ran["believed"], ran["pending"]) == (True, False)
     assert shell("retention", "list", "--json").json["due"] == []
     assert shell("tune", "show", made["tune"], "--json").json["state"] == "ready"
+
+
+def test_without_a_page_the_first_command_of_an_hour_deletes_what_is_due(shell: Shell) -> None:  # noqa: F811
+    shell.train("--styles", "")
+    database = Database(shell.settings.data / "studio.db")
+    with database.write() as tx:
+        tx.execute("UPDATE job SET ended_at = ended_at - ?", (DAY,))
+        tx.execute("UPDATE upload SET created_at = created_at - ?", (2 * DAY,))
+    shell("tune", "list")
+    assert any((shell.settings.data / "uploads").iterdir()), "it was swept just now"
+    with database.write() as tx:
+        deletions.saw(tx, int(time.time()) - 3600)
+    database.close()
+    assert shell("tune", "list").code == 0
+    assert not any((shell.settings.data / "uploads").iterdir())
 
 
 def test_a_clock_a_year_ahead_is_not_believed_at_once(shell: Shell) -> None:  # noqa: F811

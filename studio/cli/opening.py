@@ -11,13 +11,13 @@ from studio.settings import Settings
 
 @contextmanager
 def opened(args: Namespace) -> Iterator[Studio]:
-    """The studio of this environment's settings; deletions that a crash cut off are finished first.
+    """The studio of this environment's settings; what is due is deleted first where no page sees to that.
 
     Raises Refused (a setting), StorageFailed.
     """
     studio = Studio.open(Settings.read(os.environ), runners=args.runners)
     try:
-        studio.retention.finish()
+        studio.retention.sweep_if_late()
         yield studio
     finally:
         studio.close()
