@@ -177,9 +177,10 @@ def wire(
         return [place_of(visit, text_of(data, "place")), gr.Tabs(selected="tunes")]
 
     events.tune_open(hear(went), None, [tab.place, tabs], **QUEUED)
-    tab.place.change(
+    # A view is seen when it has been filled in: nothing moves under the hand of who is about to click.
+    tab.place.change(on(arrived), look, [*more.form.all(), *tab.watched()], **QUIET).then(
         None, tab.place, None, js="place => window.likenessTunes.show(place)", api_visibility="private"
-    ).then(on(arrived), look, [*more.form.all(), *tab.watched()], **QUIET)
+    )
     page.load(on(place_of), tab.place, tab.place, js="() => window.likenessTunes.wanted()", **QUIET)
     page.load(on(looked), look, tab.watched(), **QUIET)
     page.load(on(new_head), None, tab.new_head, **QUIET)
@@ -215,7 +216,7 @@ def wire(
             place = tunes_keeping.deleted(visit, data)
         except StudioError as error:
             return [tunes_keeping.window(visit, data, error), gr.skip(), gr.skip(), *[gr.skip()] * len(tab.watched())]
-        said = told(visit.words("doom.done_model" if place else "doom.done_all"))
+        said = told(visit.words("doom_model.done" if place else "doom_all.done"))
         return [Markup(""), said, place, *looked(visit, place, seen)]
 
     events.tune_doom(hear(tunes_keeping.window), None, tab.window, **QUEUED)

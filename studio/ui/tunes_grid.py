@@ -88,8 +88,9 @@ LOOKS = {"training": "running", "ready": "done", "failed": "failed"}
 
 
 def what(words: Words, tune: Tune) -> str:
-    """`Woman · starter`."""
-    return f"{words(f'class.{tune.class_name}')} · {tune.base}"
+    """`Woman · starter`; what others made has a word of theirs for its class."""
+    key = f"class.{tune.class_name}"
+    return f"{words(key) if words.has(key) else tune.class_name} · {tune.base}"
 
 
 def training_line(words: Words, job: Job) -> str:

@@ -74,7 +74,7 @@ def _receipt(words: Words, receipt: Receipt) -> Markup:
 
 
 def _doom(words: Words, tune: Tune, which: str) -> Markup:
-    label = words(f"doom.open_{which}")
+    label = words(f"doom_{which}.open")
     return button(
         f"{label} …", icon_name="trash", data_do="tune_doom", data_tune=tune.id, data_which=which, class_="quiet"
     )
@@ -84,7 +84,7 @@ def window(visit: Visit, data: Mapping[str, object], error: StudioError | None =
     """The window that says exactly what goes and what stays, and asks. Raises StudioError."""
     words, which = visit.words, "model" if data.get("which") == "model" else "all"
     going = visit.studio.retention.going(visit.account, text_of(data, "tune"), model_only=which == "model")
-    title = words(f"doom.title_{which}", name=going.name)
+    title = words(f"doom_{which}.title", name=going.name)
     hidden = [el("input", type="hidden", name=name, value=text_of(data, name)) for name in ("tune", "which")]
     form = el(
         "form",
@@ -97,7 +97,7 @@ def window(visit: Visit, data: Mapping[str, object], error: StudioError | None =
             "div",
             el("span", class_="grow"),
             button(words("deal.keep"), data_close=True, class_="quiet"),
-            el("button", words(f"doom.do_{which}"), type="submit", class_="quiet danger"),
+            el("button", words(f"doom_{which}.do"), type="submit", class_="quiet danger"),
             class_="line",
         ),
         data_send="tune_delete",

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from studio import quoting
 from studio.domain import Size, StudioError, Tune
 from studio.rules import MOST_COUNT, MOST_SEED, MOST_STEPS
+from studio.tunes import CLASSES
 from studio.ui import playground
 from studio.ui.form import PRESETS, bases_here
 from studio.ui.html import html
@@ -128,7 +129,7 @@ def fitted(visit: Visit, tune: Tune | None) -> list[Any]:
         return [gr.skip() for _ in NAMES]
     words, base = visit.words, bases_here(visit.studio).get(tune.base)
     language = words.language
-    styles = visit.studio.styles(class_name=tune.class_name)
+    styles = visit.studio.styles(class_name=tune.class_name if tune.class_name in CLASSES else None)
     named = [(f"{one.titled(language)} · {one.category.titled(language)}", one.id) for one in styles]
     updates: dict[str, Any] = {
         "prompt": gr.update(value=""),

@@ -80,7 +80,7 @@ def _training(visit: Visit, tune: Tune, job: Job) -> Markup:
         views.cancel(words, job),
         class_="line",
     )
-    closed = el("p", words("tunes.may_close"), class_="hint")
+    closed = None if tune.state == "paused" else el("p", words("tunes.may_close"), class_="hint")
     return el("div", views.bar(words, job), line, _sight(visit, tune, job), closed, class_="told")
 
 

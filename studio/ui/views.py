@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from studio import answers
-from studio.domain import ExportRequest, ImageRequest, Job, NotFound, Picture, StudioError, TuneRequest
+from studio.domain import ExportRequest, ImageRequest, ImportRequest, Job, NotFound, Picture, StudioError, TuneRequest
 from studio.ui.html import button, el, icon, join
 from studio.ui.visit import Visit
 from studio.ui.words import Words
@@ -38,7 +38,7 @@ def title_of(words: Words, job: Job) -> str:
 def tune_of(visit: Visit, job: Job) -> str | None:
     """The tune that a job trains or draws, if it is still there."""
     try:
-        if isinstance(job.request, TuneRequest):
+        if isinstance(job.request, TuneRequest | ImportRequest):
             return visit.studio.tuning.of_job(visit.account, job.id).id
         if isinstance(job.request, ImageRequest | ExportRequest) and job.request.tune is not None:
             return visit.studio.tuning.get(visit.account, job.request.tune).id

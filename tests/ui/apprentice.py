@@ -36,7 +36,7 @@ class Apprentice:
                 raise StudioError(FAULT)
             losses.append(round(0.4 / (1 + step / 5) + 0.02 * (step % 3), 5))
             (task.folder / LOSSES).write_text(json.dumps(losses), encoding="utf-8")
-            portrait(192, 192, 7).resize((8 * (step + 1),) * 2).resize((192, 192)).save(task.folder / SAMPLE)
+            portrait(192, 192, 7).resize((8 * (step + 1), 8 * (step + 1))).resize((192, 192)).save(task.folder / SAMPLE)
             report(Progress(step=step + 1, steps=self.steps, message="Learning."))
             time.sleep(self.pause)
         file = task.folder / "lora.safetensors"

@@ -343,8 +343,9 @@ def test_what_goes_and_what_stays_is_said_before_anything_is_deleted(
 
 
 def test_the_gallery_shows_the_pictures_of_one_tune_alone(visit: Visit, ready: Tune) -> None:
-    *others, of_tune, _ = gallery.of_tune(visit, {"tune": ready.id})
+    kind, base, style, of_tune, _ = gallery.of_tune(visit, {"tune": ready.id})
     assert (ready.name, ready.id) in of_tune["choices"] and of_tune["value"] == ready.id
-    shown = gallery.shown(visit, "", *(one["value"] for one in others), of_tune["value"], False, "")
+    assert kind["value"] == base["value"] == style["value"] == ""
+    shown = gallery.shown(visit, "", "", "", "", of_tune["value"], False, "")
     ours = {one.id for one in tunes.tunes_pictures.all_of(visit, ready)}
     assert set(re.findall(r'data-view="([^"]+)"', shown)) == ours and len(ours) >= 8
