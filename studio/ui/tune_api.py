@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 from gradio.data_classes import FileData
 
 from studio import answers
 from studio.domain import Refused
-from studio.photo_report import check_choices
+from studio.photo_report import CropMode, Nature, check_choices
 from studio.rules import flag, job_id, whole
 from studio.rules import name as checked_name
 from studio.service import Studio
@@ -44,7 +44,11 @@ def add(studio: Studio) -> None:
         with told(visit):
             check_choices(class_name, photos, crop)
             report = studio.check_photos(
-                visit.account, handed(files, least=1), class_name=class_name, nature=photos, crop=crop
+                visit.account,
+                handed(files, least=1),
+                class_name=class_name,
+                nature=cast(Nature, photos),
+                crop=cast(CropMode, crop),
             )
             return report.to_json()
 

@@ -152,4 +152,4 @@ def test_avatars_that_cannot_be_made_are_refused_by_the_field(
         ended(client, job["id"])
         ready = job["tune"]
     with pytest.raises(AppError, match=said):
-        client.predict(**({"tune": ready} | asked), api_name="/avatars")
+        client.predict(**{"tune": ready, **asked, "api_name": "/avatars"})
