@@ -2,11 +2,14 @@
 
     python scripts/judge_tune.py --sitters 3 --json
 
-A sitter is right where hair colour and skin are his; before training they are right by chance.
+A sitter is right where hair colour and skin are his; before training they are right by chance. The base's own pictures
+must be the same before and after.
 """
 
 import argparse
 import json
+import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,23 +19,25 @@ from random import Random
 import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
-from diffusers.models.attention_processor import AttnProcessor
-from peft import LoraConfig
-from torch import Tensor, nn
+from PIL import Image
 from tqdm import tqdm
 
 from judge_starter import GUIDANCE, REPOSITORY, STEPS, load_judge
-from starter.autoencoder import to_tensor
-from starter.denoiser import min_snr_weight, tokens
 from starter.drawing import cut_seed, draw
 from starter.judge import Judge, marks
-from starter.portrait import STYLE_OF, STYLES, Portrait, draw_lots, sitter_photos
+from starter.portrait import STYLE_OF, Portrait, draw_lots, sitter_photos
+
+sys.path.insert(0, str(REPOSITORY))  # a script's own folder is what Python looks in
+
+from studio.domain import Progress, Task, TuneRequest
+from studio.pipelines.bases import Bases
+from studio.pipelines.device import Device
+from studio.pipelines.tuning.train import Train
+from studio.settings import Settings
+from studio.tunes import CONSENT, photo_field
 
 PHOTOS, TRAINING_STEPS, PICTURES = 10, 300, 40
-BATCH, CLASS_BATCH = 4, 2
-RANK, LEARNING_RATE = 16, 2e-3
-TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2"]
-TEXT_TARGETS = ["q_proj", "k_proj", "v_proj", "out_proj"]
+BATCH = 20  # pictures at once
 
 
 def subject(style: str, instance: str = "sks person") -> str:
@@ -40,7 +45,7 @@ def subject(style: str, instance: str = "sks person") -> str:
     return f"portrait of {instance}, {style} style"
 
 
-def make(pipeline: StableDiffusionPipeline, prompts: Sequence[str], seed: int, batch: int = 20) -> np.ndarray:
+def make(pipeline: StableDiffusionPipeline, prompts: Sequence[str], seed: int, batch: int = BATCH) -> np.ndarray:
     """One picture a prompt, uint8 N x 128 x 128 x 3."""
     made: list[np.ndarray] = []
     for start in range(0, len(prompts), batch):
@@ -56,47 +61,51 @@ def make(pipeline: StableDiffusionPipeline, prompts: Sequence[str], seed: int, b
     return np.concatenate(made)
 
 
-@torch.no_grad()
-def encode(pipeline: StableDiffusionPipeline, pictures: np.ndarray) -> Tensor:
-    """Scaled latents of pictures, N x 4 x 16 x 16."""
-    means = pipeline.vae.encode(to_tensor(pictures, torch.float32)).latent_dist.mean
-    return means * pipeline.vae.config.scaling_factor
+def learn(model: Path, folder: Path, photos: np.ndarray, style: str, seed: int) -> Path:
+    """The file of weights that the studio's own training makes of photos (uint8, N x 128 x 128 x 3)."""
+    # 1. The photos as files, as a job has them.
+    inputs = {photo_field(row): folder / f"{row}.png" for row in range(len(photos))}
+    for photo, file in zip(photos, inputs.values(), strict=True):
+        Image.fromarray(photo).save(file)
+    # 2. The request; what all photos share is their style, named so that it isn't learnt as the person.
+    request = TuneRequest(
+        name="Sitter",
+        class_name="person",
+        photos=tuple(f"photo-{row}" for row in range(len(photos))),
+        consent=CONSENT,
+        caption=f"{style} style",
+        steps=TRAINING_STEPS,
+        seed=seed,
+    )
+    # 3. The runner that `tune train` uses.
+    settings = Settings.read({"STUDIO_DATA": str(folder / "data"), "STUDIO_MODELS": str(model.parent)})
+    bar = tqdm(total=TRAINING_STEPS, desc="training", leave=False)
+
+    def report(progress: Progress) -> None:
+        bar.update(progress.step - bar.n)
+
+    train = Train(Device(settings), Bases.of(settings, {}))
+    task = Task(job_id="sitter", request=request, folder=folder, inputs=inputs)
+    (trained,) = train(task, report, lambda: False)
+    bar.close()
+    return trained.file
 
 
-def learn(pipeline: StableDiffusionPipeline, photos: np.ndarray, style: str, seed: int) -> None:
-    """Trains a LoRA on the photos (uint8 N x 128 x 128 x 3) and the base's own pictures of the class, in place."""
-    # 1. The class, as the base draws it in every style, keeps the base's idea of a person alive.
-    class_prompts = [subject(s.name, "a person") for s in STYLES for _ in range(4)]
-    class_latents = encode(pipeline, make(pipeline, class_prompts, seed + 10_000))
-    mirrored = photos[:, :, ::-1].copy()
-    latents = encode(pipeline, np.concatenate([photos, mirrored]))
-    prompt_tokens = tokens(pipeline.tokenizer, [subject(style)])
-    class_tokens = tokens(pipeline.tokenizer, class_prompts)
-    # 2. LoRA on the attention and feed-forward layers of the denoiser and the attention of the text encoder.
-    torch.manual_seed(seed)
-    pipeline.unet.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=TARGETS))
-    pipeline.text_encoder.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=TEXT_TARGETS))
-    trained = [p for part in (pipeline.unet, pipeline.text_encoder) for p in part.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, LEARNING_RATE, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, TRAINING_STEPS, pct_start=0.1)
-    alphas = pipeline.scheduler.alphas_cumprod
-    # 3. Steps of a few photos and a few class pictures each.
-    for _ in tqdm(range(TRAINING_STEPS), "training", leave=False):
-        rows, class_rows = torch.randint(len(latents), (BATCH,)), torch.randint(len(class_latents), (CLASS_BATCH,))
-        clean = torch.cat([latents[rows], class_latents[class_rows]])
-        numbers = torch.cat([prompt_tokens.expand(BATCH, -1), class_tokens[class_rows]])
-        timesteps = ((torch.arange(len(clean)) + torch.rand(len(clean))) / len(clean) * len(alphas)).long()
-        noise = torch.randn_like(clean)
-        noisy = pipeline.scheduler.add_noise(clean, noise, timesteps)
-        wanted = pipeline.scheduler.get_velocity(clean, noise, timesteps)
-        with torch.autocast("cpu", torch.bfloat16):
-            hidden = pipeline.text_encoder(numbers).last_hidden_state
-            predicted = pipeline.unet(noisy, timesteps, encoder_hidden_states=hidden, return_dict=False)[0]
-        error = nn.functional.mse_loss(predicted.float(), wanted, reduction="none").mean(dim=(1, 2, 3))
-        (error * min_snr_weight(alphas, timesteps)).mean().backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
+def loaded(model: Path) -> StableDiffusionPipeline:
+    """The base as it lies in its folder."""
+    pipeline = StableDiffusionPipeline.from_pretrained(model, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def sheet(path: Path, photos: np.ndarray, made: np.ndarray) -> None:
+    """The photos in the first row, what was made of them below."""
+    rows = 1 + -(-len(made) // PHOTOS)
+    canvas = Image.new("RGB", (PHOTOS * 132 - 4, rows * 132 - 4), "white")
+    for place, picture in enumerate([*photos, *made]):
+        canvas.paste(Image.fromarray(picture), (place % PHOTOS * 132, place // PHOTOS * 132))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    canvas.save(path)
 
 
 def mark(judge: Judge, pictures: np.ndarray, sitter: Portrait, styles: Sequence[str]) -> dict[str, float]:
@@ -117,6 +126,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, default=Path.home() / "likeness" / "starter", help="where the judge lies")
     parser.add_argument("--sitters", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sheets", type=Path, help="also write a picture for each sitter into this folder")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     judge = load_judge(options.state)
@@ -127,20 +137,28 @@ def main() -> None:
         sitter = draw_lots(random)
         shown = sitter_photos(sitter, PHOTOS, random)
         photos = np.stack([np.asarray(draw(one, random, cut=Random(cut_seed(sitter)))) for one in shown])
-        # 2. Pictures before and after training, in all styles.
-        pipeline = StableDiffusionPipeline.from_pretrained(options.model, local_files_only=True)
-        pipeline.set_progress_bar_config(disable=True)
-        pipeline.unet.set_attn_processor(AttnProcessor())
+        # 2. Pictures before and after training, in all styles; the base is loaded anew and is as it was.
         styles = [list(STYLE_OF)[row % len(STYLE_OF)] for row in range(PICTURES)]
         prompts = [subject(style) for style in styles]
-        before = mark(judge, make(pipeline, prompts, 500), sitter, styles)
-        started = time.perf_counter()
-        learn(pipeline, photos, sitter.style, options.seed + number)
-        seconds = time.perf_counter() - started
-        after = mark(judge, make(pipeline, prompts, 500), sitter, styles)
-        figures.append({"sitter": vars(sitter), "before": before, "after": after, "seconds": round(seconds, 1)})
+        plain = make(loaded(options.model), prompts, 500)
+        before = mark(judge, plain, sitter, styles)
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            file = learn(options.model, Path(folder), photos, sitter.style, options.seed + number)
+            seconds = time.perf_counter() - started
+            pipeline = loaded(options.model)
+            pipeline.load_lora_weights(file.parent, weight_name=file.name, local_files_only=True)
+        made = make(pipeline, prompts, 500)
+        after = mark(judge, made, sitter, styles)
+        same = bool((make(loaded(options.model), prompts[:BATCH], 500) == plain[:BATCH]).all())
+        if options.sheets:
+            sheet(options.sheets / f"sitter-{number}.png", photos, made)
+        figures.append(
+            {"sitter": vars(sitter), "before": before, "after": after, "base_same": same, "seconds": round(seconds, 1)}
+        )
         if not options.json:
             print(f"{sitter.skin} skin, {sitter.hair} hair, {sitter.style}: {before} -> {after} in {seconds:.0f} s")
+            print("the base's own pictures are", "as they were" if same else "NOT as they were")
     means = {name: float(np.mean([one["after"][name] for one in figures])) for name in figures[0]["after"]}
     print(json.dumps({"sitters": figures, "after": means}) if options.json else f"after, mean of all: {means}")
 

@@ -15,7 +15,7 @@ from studio.domain import Refused
         ("jobs shaw 3", "There is no verb 'shaw'.", "verb", "list, show, cancel"),
         ("generate", "prompt is missing.", "prompt", "python -m studio generate"),
         ("credits grant tune", "amount is missing.", "amount", "python -m studio credits grant"),
-        ("models add", "file is missing.", "file", "models add [-h] [--json] [--overwrite] FILE"),
+        ("models add", "file is missing.", "file", "python -m studio models add [-h] [--json]"),
         ("generate x --nonsense 3", "There is no --nonsense here.", "nonsense", "--help"),
         ("generate x --seed", "Argument --seed: expected one argument.", "seed", "[--seed SEED]"),
     ],

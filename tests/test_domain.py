@@ -99,7 +99,7 @@ def test_what_is_no_request_at_all_is_refused(body: object) -> None:
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(Refused) as caught:
         request_from_json("video", {"prompt": "a cat"})
-    assert caught.value.allowed == "image, upscale, face, background, tune, export"
+    assert caught.value.allowed == "image, upscale, face, background, tune, export, import"
 
 
 requests = st.builds(

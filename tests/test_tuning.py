@@ -28,7 +28,7 @@ from studio.domain import (
 )
 from studio.rules import new_id
 from studio.service import Studio
-from studio.settings import Settings
+from studio.settings import REPOSITORY, Settings
 from studio.tunes import CONSENT, LOSSES, SAMPLE
 
 CLIENT = "client"
@@ -73,7 +73,9 @@ class Atelier:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.trainer, self.painter = Trainer(), Painter()
-        settings = Settings.read({"STUDIO_DATA": str(folder / "data")})
+        (folder / "models").mkdir()
+        (folder / "models" / "starter").symlink_to(REPOSITORY / "models" / "starter")
+        settings = Settings.read({"STUDIO_DATA": str(folder / "data"), "STUDIO_MODELS": str(folder / "models")})
         self.runners: dict[str, Runner] = {"tune": self.trainer, "image": self.painter}
         self.studio = Studio.open(settings, {}, runners=self.runners)
         self.studio.open_account(CLIENT)
@@ -286,6 +288,7 @@ def test_the_pictures_of_a_tune_are_found_by_it(atelier: Atelier) -> None:
     assert gallery.page(OWNER).total == 8
 
 
+@pytest.mark.usefixtures("nothing_shipped")
 def test_faces_on_avatars_are_made_clearer_only_where_the_weights_are(atelier: Atelier) -> None:
     atelier.train(styles=[])
     (tune,) = atelier.studio.tuning.all(OWNER)

@@ -75,7 +75,8 @@ def _ended(args: Namespace, studio: Studio, job_id: str) -> Answer:
     job = studio.job(args.account, job_id)
     tune = studio.tuning.of_job(args.account, job_id)
     made = _first_avatars(studio, tune) if job.state == "done" and not args.no_avatars else []
-    return _answer(job, studio.tuning.get(args.account, tune.id), made)
+    kept = studio.counter.plan(args.account).keeps_tunes
+    return _answer(job, studio.tuning.get(args.account, tune.id), made, kept=kept)
 
 
 def _checked(studio: Studio, args: Namespace, files: list[Path]) -> tuple[list[Path], list[Box | None]]:
@@ -101,7 +102,8 @@ def _first_avatars(studio: Studio, tune: Tune) -> list[answers.Answer]:
 def list_tunes(args: Namespace) -> Answer:
     with opened(args) as studio:
         tunes = studio.tuning.all(args.account, limit=whole("limit", args.limit, 1, 1000))
-    rows = [(one.id, one.name, one.class_name, one.base, one.state, at(one.expires_at)) for one in tunes]
+        kept = studio.counter.plan(args.account).keeps_tunes
+    rows = [(one.id, one.name, one.class_name, one.base, one.state, _goes(one, kept)) for one in tunes]
     head = ("TUNE", "NAME", "CLASS", "BASE", "STATE", "MODEL GOES (UTC)")
     return Answer(
         body={"tunes": [answers.of_tune(one) for one in tunes]},
@@ -115,6 +117,7 @@ def show(args: Namespace) -> Answer:
         jobs = [job for job in studio.tuning.first_jobs(args.account, tune.id) if job.state in ENDED]
         pictures = [picture for job in jobs for picture in studio.gallery.of_job(args.account, job.id)]
         made = [answers.of_picture(one, str(studio.gallery.file(args.account, one.id))) for one in pictures]
+        kept = studio.counter.plan(args.account).keeps_tunes
     rows = [
         ("id", tune.id),
         ("name", tune.name),
@@ -122,21 +125,26 @@ def show(args: Namespace) -> Answer:
         ("base", tune.base),
         ("state", tune.state),
         ("trained", at(tune.trained_at)),
-        ("model goes", at(tune.expires_at)),
+        ("model goes", _goes(tune, kept)),
         ("styles left", ", ".join(tune.styles_left) or "-"),
         *(("avatar", one["path"]) for one in made),
     ]
     return Answer(body={**answers.of_tune(tune), "losses": list(tune.losses), "made": made}, text=table(rows))
 
 
-def _answer(job: Job, tune: Tune, made: list[answers.Answer]) -> Answer:
+def _goes(tune: Tune, kept: bool) -> str:
+    """When a tune's model goes, in the words of a table; `kept`: by the account's plan."""
+    return "kept by the plan" if kept and tune.state == "ready" else at(tune.expires_at)
+
+
+def _answer(job: Job, tune: Tune, made: list[answers.Answer], *, kept: bool) -> Answer:
     for warning in job.warnings:
         note(f"Warning: {warning}")
     body: answers.Answer = {**answers.of_making(job, made), "tune": tune.id}
     if job.state == "done":
         if tune.styles_left:
             note(f"Avatars in {len(tune.styles_left)} styles wait for credits: {', '.join(tune.styles_left)}.")
-        note(f"The tune {tune.name} is {tune.id}; its model is kept until {at(tune.expires_at)} (UTC).")
+        note(f"The tune {tune.name} is {tune.id}; its model goes (UTC): {_goes(tune, kept)}.")
         return Answer(body=body, text="\n".join([tune.id, *(str(one["path"]) for one in made)]))
     if job.state == "paused":
         raise Unfinished(f"It is paused. To go on: tune resume {tune.id}", body=body)

@@ -67,6 +67,8 @@ def laid_out(studio: Studio) -> Tunes:
             rest = html("tune-rest")
         window = html("tune-window")
         place = gr.Textbox("", visible="hidden", show_label=False, container=False)
+        # In here too: whatever else stood among the tabs would be counted as one, and move their names.
+        seen, timer = gr.State({}), gr.Timer(LOOK, active=False)
     return Tunes(
         tab=tab,
         place=place,
@@ -78,8 +80,8 @@ def laid_out(studio: Studio) -> Tunes:
         pictures=pictures,
         rest=rest,
         window=window,
-        seen=gr.State({}),
-        timer=gr.Timer(LOOK, active=False),
+        seen=seen,
+        timer=timer,
     )
 
 

@@ -167,7 +167,8 @@ def _makes(dependency: dict[str, Any], config: dict[str, Any]) -> bool:
 def test_the_pages_events_are_not_offered_as_endpoints(served: Served) -> None:
     named = httpx.get(f"{served.url}gradio_api/info").json()["named_endpoints"]
     promised = (
-        "quote generate tune_train avatars upscale face_enhance remove_background job cancel pictures tunes balance"
+        "quote generate tune_check tune_train avatars upscale face_enhance remove_background "
+        "job cancel pictures tunes balance"
     )
     assert set(named) <= {f"/{name}" for name in promised.split()}
 

@@ -251,7 +251,7 @@ def test_bad_input_is_refused_in_one_sentence_that_names_the_field(
 
 
 A_PICTURE = '["%s", "", null, "starter", "512x512", %s, %s, null, null, 1, false, null, null, null, null]'
-A_PAGE = '[48, %s, "%s", null, null, null, false]'
+A_PAGE = '[48, %s, "%s", null, null, null, false, null]'
 RAW = [
     ("generate", A_PICTURE % ("a", "30", "NaN"), "guidance"),
     ("generate", A_PICTURE % ("a", "30", "-Infinity"), "guidance"),
