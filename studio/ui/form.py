@@ -125,6 +125,21 @@ def prompt_box() -> gr.Textbox:
     )
 
 
+def seed_field(elem_id: str) -> gr.Textbox:
+    """Where a seed may be written. A text, because a number that is left empty comes back as 0 from what was folded."""
+    return gr.Textbox(
+        "", label=t("form.seed"), placeholder=t("form.seed_random"), max_lines=1, elem_id=elem_id, min_width=120
+    )
+
+
+def seed_in(text: Any) -> dict[str, object]:
+    """The field of a request that a seed field asks for: none where it is empty. What is no number is refused there."""
+    written = str(text or "").strip()
+    if not written:
+        return {}
+    return {"seed": int(written) if written.isascii() and written.isdigit() else written}
+
+
 def laid_out(studio: Studio, prompt: gr.Textbox) -> Form:
     """The fields below the prompt, in the order in which one comes to need them."""
     bases = bases_here(studio)

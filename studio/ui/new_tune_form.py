@@ -9,10 +9,9 @@ import gradio as gr
 from studio.domain import Refused
 from studio.models import BaseInfo
 from studio.photo_report import CROP_MODES, NATURES
-from studio.rules import MOST_SEED
 from studio.service import Studio
 from studio.tunes import CLASSES, CONSENT, POLICIES, TuneRequest
-from studio.ui.form import bases_here
+from studio.ui.form import bases_here, seed_field, seed_in
 from studio.ui.words import t
 
 USUAL = ""  # of a choice: as the base has it
@@ -33,7 +32,7 @@ class Form:
     text_encoder: gr.Dropdown
     prior: gr.Checkbox
     mirrored: gr.Checkbox
-    seed: gr.Number
+    seed: gr.Textbox
     policy: gr.Radio
     consent: gr.Checkbox
 
@@ -70,24 +69,25 @@ def request_fields(values: Sequence[Any]) -> dict[str, object]:
         "policy": held["policy"],
         "consent": CONSENT,
     }
-    for name in ("steps", "rank", "seed"):
+    for name in ("steps", "rank"):
         if held[name] is not None:
             asked[name] = held[name]
+    asked |= seed_in(held["seed"])
     if held["text_encoder"]:
         asked["text_encoder"] = held["text_encoder"] == "yes"
     return asked
 
 
 def usual_values(base: BaseInfo | None, words: Mapping[str, str]) -> list[Any]:
-    """Updates of steps, rank and text encoder that name what the base has; `words` are those of yes and no."""
+    """Updates of steps, rank and text encoder to what the base has; `words` are those of yes and no."""
     usual = base.tune if base else None
     if usual is None:
         return [gr.skip(), gr.skip(), gr.skip()]
     learns = words["yes"] if usual.text_encoder else words["no"]
     choices = [(f"{words['usual']} ({learns})", USUAL), (words["yes"], "yes"), (words["no"], "no")]
     return [
-        gr.update(placeholder=str(usual.steps)),
-        gr.update(placeholder=str(usual.rank)),
+        gr.update(value=usual.steps),
+        gr.update(value=usual.rank),
         gr.update(choices=choices),
     ]
 
@@ -116,6 +116,7 @@ def training(studio: Studio) -> dict[str, Any]:
     """On what and how it is trained."""
     bases = bases_to_train(studio)
     base_id = TuneRequest.base if TuneRequest.base in bases else next(iter(bases))
+    usual = bases[base_id].tune
     base = gr.Dropdown(
         [(one.title[:1].upper() + one.title[1:], one.id) for one in bases.values()], value=base_id,
         label=t("form.base"), elem_id="new-base",
@@ -127,18 +128,15 @@ def training(studio: Studio) -> dict[str, Any]:
         )  # fmt: skip
         with gr.Row(elem_classes="pair"):
             steps, rank = (
-                gr.Number(None, label=t(f"new.{name}"), precision=0, elem_id=f"new-{name}", min_width=120)
-                for name in ("steps", "rank")
+                gr.Number(value, label=t(f"new.{name}"), precision=0, elem_id=f"new-{name}", min_width=120)
+                for name, value in (("steps", usual and usual.steps), ("rank", usual and usual.rank))
             )
         with gr.Row(elem_classes="pair"):
             text_encoder = gr.Dropdown(
                 [(t("new.usual"), USUAL), (t("new.yes"), "yes"), (t("new.no"), "no")], value=USUAL,
                 label=t("new.text_encoder"), elem_id="new-text_encoder", min_width=120,
             )  # fmt: skip
-            seed = gr.Number(
-                None, label=t("form.seed"), placeholder=t("form.seed_random"), precision=0, minimum=0,
-                maximum=MOST_SEED, elem_id="new-seed", min_width=120,
-            )  # fmt: skip
+            seed = seed_field("new-seed")
         prior = gr.Checkbox(True, label=t("new.prior"), info=t("new.prior_info"), elem_id="new-prior")
         mirrored = gr.Checkbox(True, label=t("new.mirrored"), info=t("new.mirrored_info"), elem_id="new-mirrored")
         policy = gr.Radio(

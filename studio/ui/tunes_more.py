@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from studio import quoting
 from studio.domain import Size, StudioError, Tune
-from studio.rules import MOST_COUNT, MOST_SEED, MOST_STEPS
+from studio.rules import MOST_COUNT, MOST_STEPS
 from studio.tunes import CLASSES
 from studio.ui import playground
-from studio.ui.form import PRESETS, bases_here
+from studio.ui.form import PRESETS, bases_here, seed_field, seed_in
 from studio.ui.html import html
 from studio.ui.visit import Visit
 from studio.ui.words import t
@@ -33,7 +33,7 @@ class Form:
     tune_strength: gr.Slider
     steps: gr.Slider
     guidance: gr.Slider
-    seed: gr.Number
+    seed: gr.Textbox
     super_resolution: gr.Checkbox
     face_enhance: gr.Checkbox
 
@@ -83,10 +83,7 @@ def laid_out() -> More:
                 steps = gr.Slider(
                     1, MOST_STEPS, 30, step=1, label=t("form.steps"), elem_id="more-steps", buttons=[]
                 )  # fmt: skip
-                seed = gr.Number(
-                    None, label=t("form.seed"), placeholder=t("form.seed_random"), precision=0, minimum=0,
-                    maximum=MOST_SEED, elem_id="more-seed",
-                )  # fmt: skip
+                seed = seed_field("more-seed")
             size = gr.Dropdown(
                 [(t("more.native"), NATIVE), *((one.replace("x", " × "), one) for one in PRESETS)], value=NATIVE,
                 label=t("form.size"), elem_id="more-size",
@@ -134,7 +131,7 @@ def fitted(visit: Visit, tune: Tune | None) -> list[Any]:
     updates: dict[str, Any] = {
         "prompt": gr.update(value=""),
         "style": gr.update(choices=[(words("form.no_style"), ""), *named], value=""),
-        "seed": gr.update(value=None),
+        "seed": gr.update(value=""),
         "tune_strength": gr.update(value=1),
     }
     if base is not None:
@@ -164,8 +161,7 @@ def request_fields(values: Sequence[Any], takes: Mapping[str, bool]) -> dict[str
         asked["negative"] = held["negative"] or ""
     if takes.get("guidance", True):
         asked["guidance"] = held["guidance"]
-    if held["seed"] is not None:
-        asked["seed"] = held["seed"]
+    asked |= seed_in(held["seed"])
     if held["size"]:
         size = Size.parse(held["size"])
         asked |= {"width": size.width, "height": size.height}

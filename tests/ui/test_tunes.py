@@ -26,7 +26,7 @@ from tests.ui.conftest import PATIENCE, Served
 CLIENT = "sitter"
 FORM: dict[str, Any] = {
     "class_name": "woman", "nature": "auto", "crop": "face", "name": "Ada", "base": "starter", "caption": "",
-    "steps": None, "rank": None, "text_encoder": "", "prior": True, "mirrored": True, "seed": None,
+    "steps": None, "rank": None, "text_encoder": "", "prior": True, "mirrored": True, "seed": "",
     "policy": "keep-avatars", "consent": True,
 }  # fmt: skip
 
@@ -190,6 +190,7 @@ def test_a_photo_is_shown_to_who_handed_it_in_alone(served: Served, visit: Visit
         ({"name": " "}, "name"),
         ({"steps": 3}, "steps"),
         ({"rank": 1000}, "rank"),
+        ({"seed": "many"}, "seed"),
         ({"class_name": "ghost"}, "class"),
         ({"base": "nowhere"}, "base"),
     ],
