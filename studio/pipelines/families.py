@@ -177,7 +177,7 @@ FAMILIES: Mapping[str, Family] = {
                 text=True,
                 # Learnt where words are first read, a sitter becomes a word like others, and the layers above draw him
                 # in every art style; learnt in all of them or in the denoiser, he is tied to the style of his photos
-                # (measured: skin right in 18 of 18 pictures against 8 and 10).
+                # (one sitter: skin right in 100 % and 62 % of the pictures of two trainings, against 44 % to 56 %).
                 text_targets=CLIP_FIRST_LAYER,
                 rate=2e-5,
                 rates={"text_encoder": 5e-3},
