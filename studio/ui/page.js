@@ -388,6 +388,20 @@
   };
   if (document.body) begin(); else document.addEventListener('DOMContentLoaded', begin);
 
+  // --- the tab one is in, kept in the address ---
+  const opened = name => {
+    if (opening) return;
+    const url = new URL(location);
+    url.searchParams.set('tab', name);
+    history.replaceState(null, '', url);
+    $(`#tab-${name}-button`)?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  };
+  // At the click itself: cut off, Gradio tells of none, and when it is connected anew it begins where the address says.
+  document.addEventListener('click', event => {
+    const button = event.target.closest?.('#tabs > .tab-wrapper button[role=tab]');
+    if (button) opened(button.id.replace(/^tab-|-button$/g, ''));
+  }, true);
+
   // --- what Gradio's events call ---
   window.likeness = {
     listen: to => { trigger = to; },
@@ -425,14 +439,8 @@
     },
     filled: () => { setTimeout(keep_prompt, 300); scrollTo({ top: 0, behavior: 'smooth' }); $('#generate')?.focus({ preventScroll: true }); },
     turned: () => { scrollTo({ top: 0 }); $('#shelf .open')?.focus({ preventScroll: true }); },
-    wanted: () => tab,
-    opened: name => {
-      if (opening) return;
-      const url = new URL(location);
-      url.searchParams.set('tab', name);
-      history.replaceState(null, '', url);
-      $(`#tab-${name}-button`)?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-    },
+    wanted: () => new URL(location).searchParams.get('tab') || tab,
+    opened,
     ready: () => { opening = false; look(); document.body.dataset.ready = '1'; },
   };
 })();

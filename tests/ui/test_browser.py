@@ -358,9 +358,9 @@ def test_a_page_that_was_cut_off_catches_up(visit: Visit, home: Home) -> None:
     one.page.wait_for_timeout(1500)
     job = home.made("made meanwhile", count=1)["id"]
     one.page.context.set_offline(False)
+    one.tab("jobs")
     deadline = time.monotonic() + PATIENCE / 1000
     while not one.at(f'#jobs [data-job="{job}"]').count():
         assert time.monotonic() < deadline
-        one.tab("jobs")  # again where Gradio, when it is connected anew, puts the tabs back to where they were
-        one.page.wait_for_timeout(1000)
+        one.page.wait_for_timeout(200)
     one.faults.clear()  # the browser says itself that it was offline
