@@ -39,7 +39,7 @@ from studio.settings import Settings
 from studio.storage import forgotten, job_store
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
-from studio.styles import Category, Style
+from studio.styles import Style
 from studio.sweeper import Sweeper
 from studio.tuning import Tuning
 from studio.worker import Worker, put_right, see_through
@@ -202,10 +202,6 @@ class Studio:
         """The predefined styles: all category by category, or those with all the words (the best first), of a category
         and for a class of tunes. Raises Refused."""
         return self.models.bases.styles.find(words, category=category, class_name=class_name)
-
-    def style_categories(self) -> tuple[Category, ...]:
-        """The categories that styles are in, in order."""
-        return self.models.bases.styles.categories
 
     # --- prices ---
 

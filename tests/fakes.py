@@ -13,6 +13,7 @@ from studio.rules import new_id
 from studio.storage import job_store, tunes
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
+from studio.storage.retention import MODEL_KEPT
 from studio.tunes import CONSENT, TuneRequest
 
 CLIENT = "client"
@@ -105,7 +106,7 @@ class Bench:
             tunes.begin(tx, made, statement="They have agreed.", now=self.clock())
             tx.execute(
                 "UPDATE tune SET id = ?, file = ?, trained_at = ?, expires_at = ? WHERE job = ?",
-                (tune, f"{tune}.safetensors", self.clock(), self.clock() + tunes.KEPT, job),
+                (tune, f"{tune}.safetensors", self.clock(), self.clock() + MODEL_KEPT, job),
             )
 
     def balance(self, account: str, kind: CreditKind = "playground") -> tuple[int, int]:

@@ -24,7 +24,6 @@ from studio.export_request import FORMATS, file_name
 from studio.rules import new_id
 from studio.service import Studio
 from studio.settings import Settings
-from studio.storage import exports
 from studio.tunes import CONSENT
 from tests.fakes import StillClock
 from tests.test_cli import Done
@@ -133,9 +132,7 @@ def test_after_a_day_an_export_is_out_of_reach(packing: Packing) -> None:
     assert studio.exports.of_tune(OWNER, packing.tune.id) == []
     with pytest.raises(NotFound, match="24 hours"):
         studio.exports.file(OWNER, job.id)
-    with studio._database.write() as tx:
-        (due,) = exports.due(tx, packing.clock())
-        assert exports.erase(tx, packing.folder / "data/exports", due)
+    studio.retention.sweep()
     assert packing.left() == []
 
 

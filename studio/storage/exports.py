@@ -7,9 +7,7 @@ from studio.domain import Export, Exported, ExportRequest, Job, NotFound
 from studio.export_request import SUFFIXES, file_name
 from studio.storage.database import Tx
 from studio.storage.folder import fsync_folder
-
-KEPT = 86_400
-"""Seconds that an export is kept after it was made."""
+from studio.storage.retention import EXPORT_KEPT
 
 
 def stored_name(job: Job) -> str:
@@ -43,7 +41,7 @@ def add(tx: Tx, folder: Path, job: Job, exported: Exported, *, now: int) -> bool
             exported.file.stat().st_size,
             exported.sha256,
             now,
-            now + KEPT,
+            now + EXPORT_KEPT,
         ),
     )
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -55,7 +53,7 @@ def add(tx: Tx, folder: Path, job: Job, exported: Exported, *, now: int) -> bool
 def get(tx: Tx, account: str, job_id: str, *, now: int) -> Export:
     """What an export job has made. Raises NotFound, also where it is another account's, has gone or is due to go."""
     row = tx.execute(
-        f"{_SELECT} WHERE export.job = ? AND export.account = ? AND expires_at_ > ?", (job_id, account, now)
+        f"{_SELECT} WHERE export.job = ? AND export.account = ? AND export.expires_at > ?", (job_id, account, now)
     ).fetchone()
     if row is None:
         raise NotFound("There is no such export, or it has gone: exports are kept for 24 hours.", field="id")
@@ -65,28 +63,10 @@ def get(tx: Tx, account: str, job_id: str, *, now: int) -> Export:
 def of_tune(tx: Tx, account: str, tune: str, *, now: int) -> list[Export]:
     """A tune's exports that can be fetched, newest first."""
     rows = tx.execute(
-        f"{_SELECT} WHERE export.tune = ? AND export.account = ? AND expires_at_ > ? ORDER BY export.seq DESC",
+        f"{_SELECT} WHERE export.tune = ? AND export.account = ? AND export.expires_at > ? ORDER BY export.seq DESC",
         (tune, account, now),
     )
     return [_export(row) for row in rows]
-
-
-def due(tx: Tx, now: int) -> list[Export]:
-    """The exports whose time is over, and those whose tune is gone, of all accounts."""
-    rows = tx.execute(
-        "SELECT export.*, '' AS tune_name, expires_at AS expires_at_ FROM export WHERE expires_at <= ? OR NOT EXISTS "
-        "(SELECT 1 FROM tune WHERE tune.id = export.tune AND tune.file IS NOT NULL AND tune.deleted_at IS NULL)",
-        (now,),
-    )
-    return [_export(row) for row in rows]
-
-
-def erase(tx: Tx, folder: Path, export: Export) -> bool:
-    """Removes an export's row and file; whether there was one. Raises OSError."""
-    gone = tx.execute("DELETE FROM export WHERE job = ?", (export.job,))
-    # Before the commit: where it fails, the row is still there to try again by.
-    (folder / export.file).unlink(missing_ok=True)
-    return gone.rowcount == 1
 
 
 def drop_orphan(tx: Tx, folder: Path, job: Job) -> None:
@@ -98,7 +78,7 @@ def drop_orphan(tx: Tx, folder: Path, job: Job) -> None:
 
 
 _SELECT = (
-    "SELECT export.*, tune.name AS tune_name, export.expires_at AS expires_at_ FROM export "
+    "SELECT export.*, tune.name AS tune_name FROM export "
     "JOIN tune ON tune.id = export.tune AND tune.account = export.account AND tune.deleted_at IS NULL"
 )
 """An export whose tune is deleted is out of sight with it."""
@@ -115,5 +95,5 @@ def _export(row: sqlite3.Row) -> Export:
         bytes=row["bytes"],
         sha256=row["sha256"],
         made_at=row["made_at"],
-        expires_at=row["expires_at_"],
+        expires_at=row["expires_at"],
     )

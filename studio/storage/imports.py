@@ -8,6 +8,7 @@ from studio.rules import canonical
 from studio.storage import job_store, tunes
 from studio.storage.database import Tx
 from studio.storage.folder import fsync_folder
+from studio.storage.retention import MODEL_KEPT
 
 
 def add(
@@ -50,7 +51,7 @@ def add(
             canonical(dict(recipe)),
             now,
             now,
-            now + tunes.KEPT,
+            now + MODEL_KEPT,
         ),
     )
     # 3. The file, before the commit: a row without one is never seen.

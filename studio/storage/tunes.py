@@ -10,10 +10,8 @@ from studio.domain import Job, NotFound, Refused, Trained, Tune, TuneRequest, Tu
 from studio.rules import canonical
 from studio.storage.database import NEWEST, Tx
 from studio.storage.folder import fsync_folder
+from studio.storage.retention import MODEL_KEPT
 from studio.tunes import thinned
-
-KEPT = 30 * 86_400
-"""Seconds that a tune's model is kept after its training."""
 
 
 def begin(tx: Tx, job: Job, *, statement: str, now: int) -> str:
@@ -62,7 +60,7 @@ def add(tx: Tx, folder: Path, job: Job, trained: Trained, *, now: int) -> bool:
         UPDATE tune SET file = ?, recipe = ?, losses = ?, trained_at = ?, expires_at = ?
         WHERE id = ? AND file IS NULL AND model_gone_at IS NULL AND deleted_at IS NULL
         """,
-        (file, canonical(dict(trained.recipe)), canonical(thinned(trained.losses)), now, now + KEPT, tune),
+        (file, canonical(dict(trained.recipe)), canonical(thinned(trained.losses)), now, now + MODEL_KEPT, tune),
     )
     if done.rowcount == 0:
         trained.file.unlink()

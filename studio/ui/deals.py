@@ -18,7 +18,6 @@ from studio.ui.visit import Visit, text_of
 from studio.ui.words import Words
 
 HOUSE = "house"
-HIDDEN = ("what", "item", "whose", "on", "id")  # what a window says again when it is sent
 BEGINS = {"now": "deal.subscribe.now", "later": "deal.subscribe.later", "resumed": "deal.subscribe.resumed"}
 Data = Mapping[str, object]
 
