@@ -6,9 +6,9 @@ Started by `python3 start.py`, by `python app.py` and by `python -m studio serve
 import logging
 import os
 import sys
-from importlib import import_module
 
 from studio.domain import Refused, StudioError
+from studio.importing import imported
 from studio.service import Studio
 from studio.settings import Settings
 
@@ -26,9 +26,9 @@ def main() -> int:
         studio = Studio.open(settings)
         try:
             # 2. The page. Gradio reads its own variables when it is imported, so it is imported only now.
-            access = import_module("studio.ui.access")
+            access = imported("studio.ui.access")
             os.environ.update(access.gradio_environment(settings))
-            import_module("studio.ui.serve").serve(studio, say)
+            imported("studio.ui.serve").serve(studio, say)
         finally:
             studio.close()
     except StudioError as error:

@@ -3,11 +3,11 @@
     python scripts/bench_gallery.py [--pictures 100000] [--times 5] [--folder DIR] [--seed 1] [--json]
 
 Fills a database of its own through the storage layer, with prompts of a few to a few hundred characters, a second
-account among the pictures, favourites and deleted ones. Then every set of filters (kind, base, style, favourites, text
-of the prompt: each alone and all combinations, common values and rare ones) is asked for its first, middle and last
-page. A figure is the time of the whole handler, markup included, and the processor time of this thread: on a machine
-that is busy with other things the second is the one to look at. What is slow is shown with its queries' plans.
-Exits 1 where a page is past its limit.
+account among the pictures, a tune, favourites and deleted ones. Then every set of filters (kind, base, style, tune,
+favourites, text of the prompt: each alone and all combinations, common values and rare ones) is asked for its first,
+middle and last page. A figure is the time of the whole handler, markup included, and the processor time of this thread:
+on a machine that is busy with other things the second is the one to look at. What is slow is shown with its queries'
+plans. Exits 1 where a page is past its limit.
 """
 
 import argparse
@@ -55,6 +55,8 @@ WORDS = (
     "人像 улыбка"
 ).split()
 STYLES = (None, None, None, *(f"style-{number:02}" for number in range(30)))
+TUNE = "6b2c3f0e-0d5a-4f5e-9a51-7d1f3c0a9b11"
+TUNES = (None,) * 9 + (TUNE,)
 BASES = ("starter",) * 17 + ("sdxl",) * 2 + ("rare",)
 
 
@@ -115,7 +117,12 @@ def one_job(tx: Tx, account: str, now: int, draw: random.Random) -> None:
     """A job and its eight pictures: mostly drawn from a prompt, some of them upscaled ones."""
     prompt = " ".join(draw.choices(WORDS, k=draw.choice((4, 8, 15, 30, 60))))
     request: Request = ImageRequest(
-        prompt=prompt, base=draw.choice(BASES), style=draw.choice(STYLES), seed=7, count=PER_JOB
+        prompt=prompt,
+        base=draw.choice(BASES),
+        style=draw.choice(STYLES),
+        tune=draw.choice(TUNES),
+        seed=7,
+        count=PER_JOB,
     )
     if draw.random() < 0.05:
         request = UpscaleRequest(uploads=tuple(new_id() for _ in range(PER_JOB)))
@@ -172,7 +179,8 @@ class Figure:
 
 def filters() -> Iterator[dict[str, Any]]:
     """Every set of filters: all combinations of a usual value each, and single ones that are rare, common or odd."""
-    usual = {"kind": "image", "base": "starter", "style": "style-03", "favourites": True, "text": "woman red"}
+    usual = {"kind": "image", "base": "starter", "style": "style-03", "tune": TUNE, "favourites": True}
+    usual |= {"text": "woman red"}
     for several in range(len(usual) + 1):
         for names in itertools.combinations(usual, several):
             yield {name: usual[name] for name in names}
@@ -200,7 +208,7 @@ def measured(visit: Visit, database: Database, times: int) -> Iterator[Figure]:
         ).fetchone()
     places = {"first": "", "middle": f"before:{middle}", "last": "after:"}
     for chosen in filters():
-        given = {"text": "", "kind": "", "base": "", "style": "", "favourites": False, **chosen}
+        given = {"text": "", "kind": "", "base": "", "style": "", "tune": "", "favourites": False, **chosen}
         for name, place in places.items():
             wall, processor = timed(lambda given=given, place=place: gallery.shown(visit, **given, place=place), times)
             said = ", ".join(f"{key} {value}" for key, value in chosen.items()) or "everything"

@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--base", default="starter")
     parser.add_argument("--count", type=int, default=8)
     parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--size", type=int, help="the side in pixels (the base's own)")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--models", type=Path, default=REPOSITORY / "models")
@@ -53,13 +53,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data=Path(folder), models=asked.models, precision=asked.precision)
         runners = Runners(settings)
+        # At its own size, a base's pictures are nowhere enlarged: both sides do the same work.
+        size = asked.size or runners.bases.find(asked.base).family.native
         request = ImageRequest(
             prompt=PROMPT,
             base=asked.base,
             count=asked.count,
             steps=asked.steps,
-            width=asked.size,
-            height=asked.size,
+            width=size,
+            height=size,
             seed=7,
         )
         bare, studio = Bare(runners, request), Studio(runners, request, Path(folder))

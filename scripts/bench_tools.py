@@ -73,9 +73,7 @@ def main() -> int:
 
 
 def judged(name: str, of: str, studio: Run, peer: Run, *, rounds: int) -> bool:
-    """Both by turns; whether the studio is as much faster as it should be."""
-    for run in (studio, peer):  # warm
-        run()
+    """Both by turns, warm as they come; whether the studio is as much faster as it should be."""
     ratios: list[float] = []
     for number in range(rounds):
         order = (peer, studio) if number % 2 else (studio, peer)
@@ -110,7 +108,7 @@ def picture(number: int, side: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 def upscalers(runners: Runners, pictures: Sequence[Any], folder: Path) -> tuple[Run, Run]:
-    """The studio's, and RealESRGANer with the same weights and its own defaults."""
+    """The studio's, and RealESRGANer with the same weights and its own defaults, both warm."""
     upscaler = Upscaler(runners.device, runners.bases)
     peer = real_esrganer(find(runners.bases.catalogue.weight(DRAWING), runners.bases.folders), folder)
     turned = [np.ascontiguousarray(one[..., ::-1]) for one in pictures]
@@ -123,6 +121,8 @@ def upscalers(runners: Runners, pictures: Sequence[Any], folder: Path) -> tuple[
         for one in turned:
             peer.enhance(one)
 
+    upscaler.enlarged(pictures[0], scale=4, model=DRAWING)
+    peer.enhance(turned[0])
     return ours, theirs
 
 
@@ -149,7 +149,7 @@ def photos(folder: Path, count: int) -> list[Path]:
 
 
 def cutters(runners: Runners, files: Sequence[Path], folder: Path) -> tuple[Run, Run]:
-    """The studio's runner, and rembg.remove in a loop: files in, PNG files out."""
+    """The studio's runner, and rembg.remove in a loop, both warm: files in, PNG files out."""
     weight = runners.bases.catalogue.weight("u2netp")
     os.environ["U2NET_HOME"] = str(find(weight, runners.bases.folders).parent)
     session = rembg.new_session("u2netp")
@@ -176,6 +176,8 @@ def cutters(runners: Runners, files: Sequence[Path], folder: Path) -> tuple[Run,
             assert isinstance(cut, bytes)
             (there / f"{file.stem}.png").write_bytes(cut)
 
+    ours()
+    theirs()
     return ours, theirs
 
 

@@ -92,13 +92,18 @@ class Gallery:
                 raise
             raise told from error
 
+    def parameters(self, account: str, picture_id: str) -> str:
+        """The settings that the picture's file carries, as AUTOMATIC1111 writes them; "" where it has none. Raises
+        NotFound."""
+        return import_module("studio.pipelines.recipe").read(self.file(account, picture_id)).parameters or ""
+
     def recall(self, account: str, picture_id: str) -> "Recalled":
         """The settings that a picture was made with, as far as they can be asked for here. Raises NotFound."""
         recipe = self.picture(account, picture_id).recipe
         return import_module("studio.recall").of_recipe(recipe, self._bases)
 
     def recall_file(self, content: bytes) -> "Recalled":
-        """The settings that a picture file tells, one of ours or of AUTOMATIC1111. Raises Refused."""
+        """The settings that a picture file tells, one of ours, of AUTOMATIC1111 or of Fooocus. Raises Refused."""
         return import_module("studio.recall").of_file(content, self._bases)
 
     # --- what may be done with them ---

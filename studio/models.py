@@ -88,7 +88,9 @@ class Models:
         """Every base, here or not."""
         families = {entry.id: entry.family for entry in self.catalogue.bases}
         return [
-            _base_info(offer, offer.base.family if offer.base else FAMILIES[families[offer.id]])
+            _base_info(
+                offer, offer.base.family if offer.base else FAMILIES[families[offer.id]], own=offer.id not in families
+            )
             for offer in self.bases.offers()
         ]
 
@@ -156,11 +158,11 @@ class Models:
         return checkpoints.add_file(file, self.settings.models, overwrite=overwrite)
 
 
-def _base_info(offer: Offer, family: Family) -> BaseInfo:
+def _base_info(offer: Offer, family: Family, *, own: bool) -> BaseInfo:
     trained = family.training
     return BaseInfo(
         id=offer.id,
-        title=family.title,
+        title=offer.id if own else _as_a_name(family.title),  # of one's own there may be many of a family
         purpose=offer.purpose,
         licence=offer.licence,
         paid_work=offer.paid_work,
@@ -178,3 +180,9 @@ def _base_info(offer: Offer, family: Family) -> BaseInfo:
         eights=family.eights,
         tune=trained and TuneDefaults(steps=trained.steps, rank=trained.rank, text_encoder=trained.text),
     )
+
+
+def _as_a_name(title: str) -> str:
+    """A title as it stands in a list of any language, without the article that it has in an English sentence."""
+    name = title.removeprefix("the ")
+    return name[:1].upper() + name[1:]

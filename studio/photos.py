@@ -6,6 +6,7 @@ from pathlib import Path
 
 from studio.credits import book
 from studio.domain import NotFound
+from studio.importing import imported
 from studio.photo_report import CropMode, Handed, Nature, PhotoReport
 from studio.pipelines.bases import Bases
 from studio.storage import uploads
@@ -40,7 +41,7 @@ class Photos:
         handed = [self._handed(account, one) for one in photos]
         check = self._check
         if check is None:
-            check = self._check = import_module("studio.pipelines.photo_check").PhotoCheck(self._bases)
+            check = self._check = imported("studio.pipelines.photo_check").PhotoCheck(self._bases)
         return check(handed, class_name=class_name, nature=nature, crop=crop, seen=seen)
 
     def small(self, account: str, upload: str) -> bytes:

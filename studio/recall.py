@@ -1,8 +1,11 @@
-"""What a picture says of how it was made, as settings to make another by. Understands AUTOMATIC1111's pictures too."""
+"""What a picture says of how it was made, as settings to make another by.
+
+Understands the pictures of AUTOMATIC1111 and of Fooocus too.
+"""
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +17,17 @@ from studio.pipelines.recipe import read, read_parameters
 from studio.rules import SIDE_LEAST, SIDE_MOST, SIDE_STEP
 
 BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")  # of PNG, JPEG and WebP
-READABLE = "a PNG, JPEG or WebP that was made here or by AUTOMATIC1111"
+READABLE = "a PNG, JPEG or WebP that was made here, by AUTOMATIC1111 or by Fooocus"
 MOST_TEXT = 20_000  # bytes of settings that come as a text
+# What others write into a prompt and what no base here reads: a LoRA to be added, and how much a word counts.
+LORA = re.compile(r"\s*<(?:lora|lyco|hypernet):[^<>]*>")
+WEIGHTED = re.compile(r"\(([^()<>]+?):\s*[0-2]?\.\d+\s*\)")  # with a point: "(at 10:30)" is a time
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recalled:
-    """Fields of `ImageRequest` that the picture tells, each one that may be asked for here; `lost` names those that
-    it tells but that this machine has not got."""
+    """Fields of `ImageRequest` that the picture tells, each one that may be asked for here; `lost` names what else it
+    was made with, which another is not: a field that this machine cannot do, a picture to start from, a tune."""
 
     fields: Mapping[str, object]
     lost: tuple[str, ...] = ()
@@ -44,7 +50,7 @@ def of_file(content: bytes, bases: Bases) -> Recalled:
             raise Refused("This picture's texts are damaged.", field="file", allowed=READABLE) from error
     if carried.recipe:
         return of_recipe(carried.recipe, bases)
-    if carried.parameters:
+    if carried.fields:
         return of_parameters(carried.fields, bases)
     raise Refused("This picture does not say how it was made.", field="file", allowed=READABLE)
 
@@ -79,16 +85,22 @@ def of_recipe(recipe: Mapping[str, Any], bases: Bases) -> Recalled:
         "seed": recipe.get("seed"),
         "super_resolution": recipe.get("super_resolution"),
     }
-    return _that_can_be_asked(told, bases)
+    aside = {"init": recipe.get("strength"), "tune": recipe.get("tune")}
+    return _that_can_be_asked(told, bases, [name for name, value in aside.items() if value is not None])
 
 
 def of_parameters(told: Mapping[str, str], bases: Bases) -> Recalled:
     """What AUTOMATIC1111's pairs tell. Sizes are brought to the nearest that may be asked for."""
     by_title = {title.lower(): id for id, title in SCHEDULERS.items()}
     sampler = told.get("Sampler", "").lower().removesuffix(" karras")
+    texts = {"prompt": told.get("Prompt"), "negative": told.get("Negative prompt")}
+    lost = [
+        name
+        for name, pattern in (("lora", LORA), ("weights", WEIGHTED))
+        if any(pattern.search(text or "") for text in texts.values())
+    ]
     fields: dict[str, Any] = {
-        "prompt": told.get("Prompt"),
-        "negative": told.get("Negative prompt"),
+        **{name: text and WEIGHTED.sub(r"\1", LORA.sub("", text)).strip(" ,") for name, text in texts.items()},
         "base": told.get("Model"),
         "steps": _whole(told.get("Steps")),
         "guidance": _number(told.get("CFG scale")),
@@ -97,15 +109,18 @@ def of_parameters(told: Mapping[str, str], bases: Bases) -> Recalled:
         "style": told.get("Style"),
     }
     if size := re.fullmatch(r"(\d{1,5})x(\d{1,5})", told.get("Size", "")):
-        fields |= {"width": _side(int(size[1])), "height": _side(int(size[2]))}
-    return _that_can_be_asked(fields, bases)
+        width, height = int(size[1]), int(size[2])
+        larger = max(width, height) / SIDE_MOST
+        lost += ["size"] if larger > 1 else []
+        fields |= {"width": _side(width / max(larger, 1)), "height": _side(height / max(larger, 1))}
+    return _that_can_be_asked(fields, bases, lost)
 
 
-def _that_can_be_asked(told: Mapping[str, Any], bases: Bases) -> Recalled:
-    """Every field that a request takes on its own, and the names of the others."""
+def _that_can_be_asked(told: Mapping[str, Any], bases: Bases, aside: Sequence[str] = ()) -> Recalled:
+    """Every field that a request takes on its own, and the names of the others, those already put `aside` first."""
     given = {field: value for field, value in told.items() if value is not None}
     fields: dict[str, object] = {}
-    lost: list[str] = []
+    lost = list(aside)
     # 1. Each by the request's own rules.
     for field, value in given.items():
         try:
@@ -123,8 +138,8 @@ def _that_can_be_asked(told: Mapping[str, Any], bases: Bases) -> Recalled:
         lost.append("base")
         del fields["base"]
     known = there.get(base)
-    allowed = known.family.schedulers if known else ()
-    if "scheduler" in fields and known is not None and fields["scheduler"] not in allowed:
+    allowed = known.family.schedulers if known else tuple(SCHEDULERS)
+    if "scheduler" in fields and fields["scheduler"] not in allowed:
         lost.append("scheduler")
         del fields["scheduler"]
     if "style" in fields and fields["style"] not in bases.styles:
@@ -133,7 +148,7 @@ def _that_can_be_asked(told: Mapping[str, Any], bases: Bases) -> Recalled:
     return Recalled(fields=fields, lost=tuple(dict.fromkeys(lost)))
 
 
-def _side(pixels: int) -> int:
+def _side(pixels: float) -> int:
     nearest = round(pixels / SIDE_STEP) * SIDE_STEP
     return min(max(nearest, SIDE_LEAST), SIDE_MOST)
 

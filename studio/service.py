@@ -32,7 +32,7 @@ from studio.jobs import Runners as AnyRunners
 from studio.models import BaseInfo, Models
 from studio.photo_report import CropMode, Nature, PhotoReport
 from studio.photos import Photos
-from studio.pipelines import Runners
+from studio.pipelines import Runners, tool_weights
 from studio.retention import Retention
 from studio.rules import name
 from studio.settings import Settings
@@ -252,6 +252,7 @@ class Studio:
         if request.tune is not None:
             raise Refused("Pictures of a tune are made as its avatars.", field="tune", allowed="no tune")
         self.models.bases.check(request)
+        tool_weights.check(request, self.models.bases)
         return request
 
     def generate(

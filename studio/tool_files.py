@@ -9,12 +9,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.domain import NotFound, StudioError
+from PIL import Image
+
+from studio.domain import NotFound, Picture, Refused, StudioError
 from studio.pipelines.picture_files import Photo, read
 from studio.pipelines.png import PngWriter
 from studio.pipelines.recipe import OWN_KEY, XMP, XMP_KEY
 from studio.pipelines.results import MOST_RECIPE
-from studio.rules import new_id
+from studio.rules import SIDE_MOST, new_id
 from studio.storage import faults, uploads
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder, fsync_file
@@ -66,6 +68,24 @@ def take_in(
     except OSError as error:
         raise _told(error, folder) from error
     return Taken(upload=upload, name=name, width=photo.width, height=photo.height)
+
+
+def to_start_from(database: Database, folder: DataFolder, account: str, picture: Picture, *, now: int) -> Path:
+    """A copy of a picture of the gallery in the page's cache, no larger than a base draws, as if it had been handed in
+    there; it goes when the picture's tune does. Raises Refused (it is too large) and StorageFailed."""
+    path = folder.cache / new_id() / "picture.png"
+    try:
+        with Image.open(folder.pictures / picture.file) as image:
+            image.thumbnail((SIDE_MOST, SIDE_MOST))
+            path.parent.mkdir(parents=True)
+            image.save(path)
+    except Image.DecompressionBombError as error:
+        allowed = f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000} megapixels"
+        raise Refused("This picture is too large to start from.", field="init", allowed=allowed) from error
+    except OSError as error:
+        raise _told(error, folder) from error
+    take_in(database, folder, account, path, name=path.name, field="init", now=now, picture=picture.id)
+    return path
 
 
 def _write(photo: Photo, path: Path) -> None:

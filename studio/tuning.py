@@ -4,14 +4,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from studio.credits import pricing
 from studio.domain import (
     AVATARS_A_STYLE,
     Charge,
     Clock,
-    FaceRequest,
     ImageRequest,
     Job,
     Refused,
@@ -24,7 +23,7 @@ from studio.domain import (
 from studio.jobs import Jobs
 from studio.pipelines import tool_weights
 from studio.pipelines.bases import Bases
-from studio.rules import text
+from studio.rules import name, text
 from studio.storage import tunes
 from studio.storage.database import Database
 from studio.storage.folder import DataFolder
@@ -197,9 +196,18 @@ class Tuning:
 
     # --- avatars ---
 
+    def drawn_on(self, tune: Tune) -> list[str]:
+        """The ids of the bases that draw a tune: the one it is trained on, here or not, then others that are here."""
+        try:
+            family = _family_of(tune) if tune.recipe else self._bases.find(tune.base).family.id
+        except StudioError:
+            return [tune.base]
+        here = [offer.base for offer in self._bases.offers() if offer.base and offer.base.family.draws(family)]
+        return [tune.base, *(base.id for base in here if base.id != tune.base)]
+
     def check_avatars(self, account: str, tune_id: str, fields: Mapping[str, object]) -> ImageRequest:
-        """The request for avatars of a tune if they can be made. `fields` are those of `ImageRequest` but for base and
-        tune; what is left out is as the base likes it.
+        """The request for avatars of a tune if they can be made. `fields` are those of `ImageRequest` but for tune;
+        what is left out is as the base likes it, and the base is the one that it was trained on.
 
         Without a prompt it is the sitter himself; in a prompt `{subject}` stands for him, and is put before one that
         does not have it. Raises Refused, WeightsMissing, NotFound.
@@ -207,14 +215,16 @@ class Tuning:
         tune = self.get(account, tune_id)
         if tune.state != "ready":
             raise Refused(f"{tune.name} has no model: it is {tune.state}.", field="tune", allowed="a ready tune")
-        native = tune.recipe["native"]
-        usual = {"width": native, "height": native, "steps": tune.recipe["draws_in"]}
-        given = usual | dict(fields) | {"base": tune.base, "tune": tune.id}
+        base = self._bases.to_draw(_family_of(tune), name("base", fields.get("base", tune.base)))
+        native, steps = base.family.native, base.family.steps
+        if base.id == tune.base:
+            native, steps = tune.recipe["native"], tune.recipe["draws_in"]
+        usual = {"width": native, "height": native, "steps": steps}
+        given = usual | dict(fields) | {"base": base.id, "tune": tune.id}
         given["prompt"] = _with_subject(given.get("prompt"), str(tune.recipe["subject"]))
         request = ImageRequest.from_json(given)
         self._bases.check(request)
-        if request.face_enhance:
-            tool_weights.check(FaceRequest(uploads=("avatar",)), self._bases)
+        tool_weights.check(request, self._bases)
         return request
 
     def avatars(self, account: str, tune_id: str, fields: Mapping[str, object], *, job_id: str | None = None) -> Job:
@@ -231,6 +241,11 @@ class Tuning:
         queued = self._jobs.ask_for_avatars(self.get(account, tune_id))
         self._wake()
         return queued
+
+
+def _family_of(tune: Tune) -> str:
+    """Of which family the base is that a tune was trained on, which need not be here any more."""
+    return str(cast(Mapping[str, object], tune.recipe["base"])["family"])
 
 
 def _with_subject(prompt: object, subject: str) -> object:

@@ -1,7 +1,8 @@
 """What may be asked of the tools: upscale, face enhance, background; over many pictures at once, and on any of them."""
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,6 +113,13 @@ class Workshop:
         file = self._folder.pictures / picture.file
         return self._take_in(account, file, name=name, field=field, picture=picture.id)
 
+    def to_start_from(self, account: str, picture_id: str) -> Path:
+        """A picture of the gallery as one that was handed in to start from. Raises NotFound, Refused, StorageFailed."""
+        with self._database.read() as tx:
+            picture = pictures.get(tx, account, picture_id)
+        files = import_module("studio.tool_files")
+        return files.to_start_from(self._database, self._folder, account, picture, now=self._clock())
+
     def drop(self, account: str, taken: Sequence[str]) -> None:
         """Forgets pictures that were taken in and that no job came of."""
         with self._database.write() as tx:
@@ -145,6 +153,39 @@ class Workshop:
             raise
         self._wake()
         return job
+
+    def left(self, account: str, job: Job) -> tuple[str, ...]:
+        """The uploads of a job that failed or was cancelled of which nothing came and nothing was said, so that they
+        may be done again; none where one of what that needs is gone."""
+        request = job.request
+        if not isinstance(request, ToolRequest) or job.state not in ("failed", "cancelled"):
+            return ()
+        with self._database.read() as tx:
+            made = pictures.indexes(tx, job.id)
+        if len(made) < job.delivered:  # some are deleted for good: which, is not known, and they would be paid again
+            return ()
+        about_the_only_one = request.pictures == 1 and job.error_field == "uploads"
+        said = {0} if about_the_only_one else told(job.warnings).keys()
+        left = tuple(one for index, one in enumerate(request.uploads) if index not in made and index not in said)
+        if not left:
+            return ()
+        needed = set(replace(request, uploads=left).inputs().values())
+        with self._database.read() as tx:
+            return left if len(uploads.names(tx, account, needed)) == len(needed) else ()
+
+    def again(self, account: str, job_id: str) -> Job:
+        """Queues what is left of a job that failed or was cancelled, and holds the price of that. Asked for twice it is
+        one job. Raises what `submit` does; Refused where nothing is left."""
+        job = self._jobs.status(account, job_id)
+        left = self.left(account, job)
+        if not left:
+            raise Refused("Nothing of this job can be done again.", field="id")
+        assert isinstance(job.request, ToolRequest)
+        request = replace(job.request, uploads=left)
+        tool_weights.check(request, self._bases)
+        queued = self._jobs.submit(account, request, job_id=str(uuid.uuid5(uuid.UUID(job.id), "again")))
+        self._wake()
+        return queued
 
     # --- what became of it ---
 

@@ -65,6 +65,7 @@ class Maker:
             file = task.folder / "lora.safetensors"
             file.write_bytes(os.urandom(60_000))
             recipe = {"subject": "sks woman", "native": 128, "draws_in": 5, "prompt": asked.caption, "face": self.face}
+            recipe["base"] = {"id": asked.base, "family": "starter"}
             yield Trained(index=0, file=file, losses=(0.5, 0.25), recipe=recipe)
         elif isinstance(asked, ExportRequest):
             file = task.folder / "export"
@@ -164,7 +165,12 @@ def somebody(house: House, account: str = OWNER, *, policy: str = "keep-avatars"
         studio.gallery.small(account, larger)
         pictures.append(studio.gallery.picture(account, larger))
 
-    # 3. One that waits, and has been worked on.
+    # 3. What was drawn from an avatar, by way of the page.
+    copy = studio.workshop.to_start_from(account, pictures[0].id)
+    jobs.append(house.run(studio.generate(account, {"prompt": texts["prompt"]}, init=copy)))
+    pictures += studio.gallery.of_job(account, jobs[-1].id)
+
+    # 4. One that waits, and has been worked on.
     if not ends:
         fields = {"prompt": texts["another"], "count": 2}
         jobs.append(studio.tuning.avatars(account, tune.id, fields))

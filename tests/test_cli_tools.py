@@ -23,6 +23,8 @@ from tests.test_cli import Done
 from tests.test_workshop import WEIGHTS, a_file, cut_short, png
 from tests.touch_up import NO_FACE, TouchUp
 
+LATE = 5.0  # seconds: five times what it may take on idle cores, and less than anybody waits for a network
+
 
 @dataclass
 class Shell:
@@ -188,9 +190,9 @@ def test_missing_weights_are_one_sentence_with_the_command_within_a_second(
 ) -> None:
     monkeypatch.setenv("STUDIO_MODELS", str(tmp_path / "nowhere"))
     shell("jobs", "list")  # what is imported once is not what is measured
-    begun = time.process_time()
+    begun = time.monotonic()
     code, answer = shell.json(kind, png(shell.here / "a.png"))
-    assert time.process_time() - begun < 1
+    assert time.monotonic() - begun < LATE
     assert code == 1
     assert "python -m studio models fetch" in answer["error"]
 

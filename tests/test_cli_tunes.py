@@ -57,6 +57,8 @@ def test_a_folder_of_photos_becomes_a_tune_and_sixty_four_avatars(shell: Shell) 
     assert done.code == 0, done.err
     body = done.json
     assert body["price"] == 1 and len(body["pictures"]) == 64
+    assert "costs 1 tune credit, and then the avatars 64 tune-image credits." in done.err
+    assert done.err.index("costs 1 tune credit") < done.err.index(f"Job {body['job']}")
     assert {"tune", "job", "seconds", "pictures"} <= body.keys()
     assert all(Path(one["path"]).is_file() for one in body["pictures"])
     (listed,) = shell("tune", "list", "--json").json["tunes"]
@@ -83,8 +85,14 @@ def test_a_training_is_paused_and_resumed_by_commands(shell: Shell) -> None:
         yield
 
     trainer, shell.trainer = shell.trainer, pausing  # type: ignore[assignment]
-    done = shell.train("--styles", "toon")
+    job_id = new_id()
+    done = shell.train("--styles", "toon", "--id", job_id)
     assert done.code == 1 and f"tune resume {done.json['tune']}" in done.json["error"]
+    Image.new("RGB", (40, 40), "red").save(shell.photos / "small.png")  # begun is begun: nobody looks at photos again
+    again = shell.train("--styles", "toon", "--id", job_id)
+    assert (again.code, again.json["tune"]) == (1, done.json["tune"])
+    other = shell.train("--styles", "storybook", "--id", job_id)
+    assert (other.code, other.json["field"]) == (1, "id")
     assert shell("tune", "pause", done.json["tune"], "--json").json["state"] == "paused"
     shell.trainer = trainer
     resumed = shell("tune", "resume", done.json["tune"], "--json")
@@ -138,3 +146,15 @@ def test_avatars_of_a_tune_go_into_a_folder(shell: Shell, tmp_path: Path) -> Non
     assert shell.painter.tasks[-1].request.to_json()["prompt"] == "sks person on a shelf"
     assert shell("avatars", new_id(), "--json").json["field"] == "tune"
     assert shell("avatars", tune, "--count", "9", "--json").json["field"] == "count"
+    assert shell("avatars", tune, "--base", "nothing", "--json").json["field"] == "base"
+
+
+def test_what_the_page_folds_away_can_be_asked_for_by_command(shell: Shell) -> None:
+    plain, otherwise = (), ("--text-encoder", "--no-prior", "--no-mirrored", "--caption", "in the snow")
+    wanted = {plain: (None, True, True, ""), otherwise: (True, False, False, "in the snow")}
+    for words, fields in wanted.items():
+        assert shell.train("--styles", "", *words).code == 0
+        asked = shell.trainer.tasks[-1].request.to_json()
+        assert tuple(asked[name] for name in ("text_encoder", "prior", "mirrored", "caption")) == fields
+    assert shell.train("--styles", "", "--no-text-encoder").code == 0
+    assert shell.trainer.tasks[-1].request.to_json()["text_encoder"] is False

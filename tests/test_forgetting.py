@@ -50,7 +50,7 @@ def test_nothing_of_a_deleted_person_is_left_and_nothing_of_another_is_lost(
     receipt = house.studio.retention.delete(OWNER, person.tune)
     assert not receipt.is_pending
     assert receipt.counts == {
-        "tunes": 1, "models": 1, "photos": 4, "pictures": 13, "uploads": 2, "exports": 1, "jobs_stopped": 1,
+        "tunes": 1, "models": 1, "photos": 4, "pictures": 14, "uploads": 3, "exports": 1, "jobs_stopped": 1,
     }  # fmt: skip
     assert left_of(person, house.root, temp, logs=caplog.text) == []
     assert left_of(first, house.root), "the search finds the other one"

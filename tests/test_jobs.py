@@ -218,6 +218,8 @@ def test_a_drawn_seed_is_kept_with_the_job(bench: Bench) -> None:
 
 def test_progress_is_written_at_most_once_a_second_and_a_warning_always(bench: Bench) -> None:
     def chatty(task: Task, report: Report, is_cancelled: IsCancelled) -> Iterator[Drawn]:
+        report(Progress(step=0, steps=100, message="Loading."))
+        time.sleep(1.05)  # which does not count
         for step in range(100):
             report(Progress(step=step, steps=100, message=f"step {step}"))
         report(Progress(step=60, steps=100, warning="The prompt was cut after 'hat'."))

@@ -72,6 +72,14 @@ def answered(machine: Machine, *words: str) -> dict[str, Any]:  # noqa: F811
     return json.loads(done.stdout)
 
 
+def training(folder: Path, *, photos: int) -> tuple[str, ...]:
+    """The command that trains on so many pictures of noise, which it makes in the folder."""
+    folder.mkdir()
+    for number in range(photos):
+        Image.effect_noise((300, 300), 40 + 5 * number).convert("RGB").save(folder / f"{number}.png")
+    return ("tune", "train", str(folder), "--name", "Mug", "--class", "person", "--photos", "drawn", "--consent")
+
+
 @pytest.mark.nightly
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals")

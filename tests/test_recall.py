@@ -77,7 +77,7 @@ def test_a_picture_of_automatic1111_gives_what_can_be_asked_for_here(bases: Base
     )
     recalled = of_file(a_file({"parameters": text}), bases)
     assert recalled.fields == {
-        "prompt": "a cat, (sitting:1.2)",
+        "prompt": "a cat, sitting",
         "negative": "dog",
         "steps": 28,
         "guidance": 7.5,
@@ -86,7 +86,49 @@ def test_a_picture_of_automatic1111_gives_what_can_be_asked_for_here(bases: Base
         "width": 512,
         "height": 768,
     }
-    assert recalled.lost == ("base",)
+    assert recalled.lost == ("weights", "base")
+
+
+def test_a_picture_of_fooocus_gives_what_can_be_asked_for_here(bases: Bases) -> None:
+    told = {
+        "prompt": "a cat",
+        "negative_prompt": "",
+        "full_prompt": ["a cat, cinematic still"],
+        "resolution": "(832, 1216)",
+        "steps": 30,
+        "guidance_scale": 4.0,
+        "sampler": "dpmpp_2m_sde_gpu",
+        "seed": "77",
+        "base_model": "juggernautXL_v8Rundiffusion",
+    }
+    recalled = of_file(a_file({"parameters": json.dumps(told)}), bases)
+    assert recalled.fields == {
+        "prompt": "a cat", "steps": 30, "guidance": 4.0, "seed": 77, "width": 704, "height": 1024,
+    }  # fmt: skip
+    assert set(recalled.lost) == {"size", "scheduler", "base"}
+
+
+def test_a_prompt_in_braces_is_no_object(bases: Bases) -> None:
+    text = "{red|blue} hat\nSteps: 20, Sampler: DDIM, CFG scale: 7, Seed: 1, Size: 512x512"
+    assert of_file(a_file({"parameters": text}), bases).fields["prompt"] == "{red|blue} hat"
+
+
+def test_a_size_that_is_too_large_keeps_its_shape_and_is_named(bases: Bases) -> None:
+    recalled = of_parameters({"Prompt": "x", "Size": "2048x1024"}, bases)
+    assert recalled.fields == {"prompt": "x", "width": 1024, "height": 512}
+    assert recalled.lost == ("size",)
+
+
+def test_loras_and_weights_of_words_are_taken_out_of_a_prompt_and_named(bases: Bases) -> None:
+    told = {"Prompt": "a (red:1.3) hat, <lora:hats:0.8>", "Negative prompt": "<lora:bad:1> blurred"}
+    recalled = of_parameters(told, bases)
+    assert recalled.fields == {"prompt": "a red hat", "negative": "blurred"}
+    assert recalled.lost == ("lora", "weights")
+
+
+def test_what_a_picture_was_made_from_is_named(bases: Bases) -> None:
+    made = {**RECIPE, "strength": 0.6, "tune": {"id": "a" * 8, "strength": 1.0}}
+    assert of_recipe(made, bases).lost == ("init", "tune")
 
 
 def test_what_is_out_of_bounds_or_not_here_is_named_and_left_out(bases: Bases) -> None:
@@ -119,8 +161,9 @@ def test_a_recipe_that_somebody_else_wrote_does_no_harm(recipe: dict[str, Any], 
         a_file({}, "JPEG"),
         a_file({"likeness": "[1]"}),
         a_file({"likeness": "{"}),
+        a_file({"parameters": '{"nodes": []}'}),
     ],
-    ids=["empty", "no picture", "cut short", "a bare PNG", "a bare JPEG", "no object", "broken JSON"],
+    ids=["empty", "no picture", "cut short", "a bare PNG", "a bare JPEG", "no object", "broken JSON", "another's JSON"],
 )
 def test_a_file_that_tells_nothing_is_refused_in_one_sentence(content: bytes, bases: Bases) -> None:
     with pytest.raises(Refused) as refused:

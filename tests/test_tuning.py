@@ -1,5 +1,7 @@
 """Tunes from the request to their first avatars: what is held, kept, recorded, and asked for once."""
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from studio.domain import (
     TuneRequest,
     WeightsMissing,
 )
+from studio.pipelines.hub_cache import NOTE
 from studio.rules import new_id
 from studio.service import Studio
 from studio.settings import REPOSITORY, Settings
@@ -47,7 +50,12 @@ class Trainer:
             raise self.error
         file = task.folder / "lora.safetensors"
         file.write_bytes(task.job_id.encode())
-        recipe = {"subject": "sks person", "native": 128, "draws_in": 25, "base": {"id": "starter"}}
+        recipe = {
+            "subject": "sks person",
+            "native": 128,
+            "draws_in": 25,
+            "base": {"id": "starter", "family": "starter"},
+        }
         yield Trained(index=0, file=file, losses=tuple(1 / (step + 1) for step in range(500)), recipe=recipe)
 
 
@@ -217,6 +225,33 @@ def test_avatars_are_asked_for_with_the_sitter_in_their_prompt(atelier: Atelier)
         assert [(charge.kind, charge.amount) for charge in job.charges] == [("tune_image", 1)]
 
 
+def test_a_tune_is_drawn_on_every_base_that_its_weights_fit(atelier: Atelier) -> None:
+    models = atelier.folder / "models"
+    for base, kind, family in (("another", "StableDiffusionPipeline", "starter"), ("stranger", "ZImagePipeline", "")):
+        (models / base).mkdir()
+        (models / base / "model_index.json").write_text(json.dumps({"_class_name": kind}))
+        (models / base / NOTE).write_text(json.dumps({"family": family}))
+    atelier.train(styles=[])
+    tuning = atelier.studio.tuning
+    (tune,) = tuning.all(OWNER)
+    assert tuning.drawn_on(tune) == ["starter", "another"]
+    job = tuning.avatars(OWNER, tune.id, {"base": "another"})
+    assert isinstance(job.request, ImageRequest)
+    assert (job.request.base, job.request.tune, job.request.width, job.request.steps) == ("another", tune.id, 128, 25)
+    for base, allowed in {"stranger": "families starter", "nowhere": "starter", 7: "letters"}.items():
+        with pytest.raises(Refused) as refused:
+            tuning.avatars(OWNER, tune.id, {"base": base})
+        assert refused.value.field == "base" and allowed in str(refused.value.allowed)
+    # What it was trained on need not be here any more, but is named as missing where it is asked for.
+    atelier.train(styles=[], base="another")
+    tune = tuning.all(OWNER)[0]
+    shutil.rmtree(models / "another")
+    assert tuning.drawn_on(tune) == ["another", "starter"]
+    with pytest.raises(Refused, match="no base 'another' on this machine"):
+        tuning.avatars(OWNER, tune.id, {})
+    assert tuning.check_avatars(OWNER, tune.id, {"base": "starter"}).base == "starter"
+
+
 def test_a_training_is_paused_and_resumed_and_costs_once(atelier: Atelier) -> None:
     tuning = atelier.studio.tuning
     atelier.studio.counter.grant(OWNER, CLIENT, "tune", 1, reason="bought")
@@ -335,6 +370,15 @@ def test_first_avatars_that_a_crash_kept_from_being_asked_for_are_asked_for_at_t
     jobs.recover()
     jobs.recover()
     assert len(atelier.studio.active_jobs(OWNER)) == 8
+
+
+def test_a_text_encoder_that_cannot_be_trained_is_refused_before_anything_is_held(atelier: Atelier) -> None:
+    folder = atelier.folder / "models" / "stranger"
+    folder.mkdir()
+    (folder / "model_index.json").write_text('{"_class_name": "ZImagePipeline"}')
+    with pytest.raises(Refused, match="text encoder of Z-Image cannot be trained") as refused:
+        atelier.train(base="stranger", text_encoder=True)
+    assert refused.value.field == "text_encoder" and not atelier.studio.active_jobs(OWNER)
 
 
 def test_a_family_that_only_draws_is_not_trained(atelier: Atelier) -> None:

@@ -14,7 +14,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from studio.domain import OWNER, Conflict, Job, NotEnoughCredits, NotFound, Refused, StorageFailed, WeightsMissing
+from studio.domain import (
+    OWNER,
+    Cancelled,
+    Conflict,
+    Job,
+    NotEnoughCredits,
+    NotFound,
+    Refused,
+    StorageFailed,
+    WeightsMissing,
+)
 from studio.pipelines import recipe
 from studio.pipelines.picture_files import read
 from studio.pipelines.weights import Catalogue
@@ -185,6 +195,70 @@ def test_a_job_that_was_broken_off_goes_on_with_what_is_left(bench: Bench, tmp_p
     job = bench.studio.wait(OWNER, job.id)
     assert (job.state, job.delivered, job.attempt) == ("done", 3, 2)
     assert len(bench.tool.asked[-1].done) < 3
+
+
+# --- what is done again ----------------------------------------------------------------------------------------------
+
+
+def halved(bench: Bench, tmp_path: Path, how: Callable[[Bench, Job], None], **fields: Any) -> Job:
+    """A job of three pictures, ended by `how` before its last."""
+    bench.studio.counter.grant(OWNER, CLIENT, "playground", 3, reason="for the test")
+    taken = bench.taken(*(png(tmp_path / f"{width}.png", width=width) for width in (20, 21, 22)), account=CLIENT)
+    job = bench.studio.workshop.submit(CLIENT, "background", fields, taken)
+
+    def end(photo: Any) -> None:
+        if photo.width == 22:
+            how(bench, job)
+
+    bench.tool.before = end
+    ended = bench.studio.wait(CLIENT, job.id)
+    bench.tool.before = lambda photo: None
+    return ended
+
+
+def cancel(bench: Bench, job: Job) -> None:
+    bench.studio.cancel(job.account, job.id)
+    raise Cancelled
+
+
+def fail(bench: Bench, job: Job) -> None:
+    raise WeightsMissing("The model is gone.", field="model")
+
+
+@pytest.mark.parametrize(("how", "state"), [(cancel, "cancelled"), (fail, "failed")])
+def test_what_is_left_of_a_job_is_done_again_and_only_that_is_paid(
+    bench: Bench, tmp_path: Path, how: Callable[[Bench, Job], None], state: str
+) -> None:
+    job = halved(bench, tmp_path, how, on="#ff8000")
+    assert job.state == state
+    left = bench.studio.workshop.left(CLIENT, job)
+    again = [bench.studio.workshop.again(CLIENT, job.id) for _ in range(2)]
+    assert again[0].id == again[1].id, "pressed twice it is one job"
+    done = bench.studio.wait(CLIENT, again[0].id)
+    assert (done.state, done.delivered) == ("done", len(left))
+    assert done.request.to_json() | {"uploads": []} == job.request.to_json() | {"uploads": []}
+    assert job.delivered + done.delivered == 3
+    assert bench.studio.counter.balances(CLIENT)["playground"].available == 0
+
+
+def test_what_was_made_and_deleted_is_not_made_again(bench: Bench, tmp_path: Path) -> None:
+    job = halved(bench, tmp_path, fail)
+    left = bench.studio.workshop.left(CLIENT, job)
+    bench.studio.gallery.delete(CLIENT, [one.id for one in bench.studio.gallery.of_job(CLIENT, job.id)])
+    assert bench.studio.workshop.left(CLIENT, job) == left
+
+
+def test_nothing_is_left_of_a_job_that_is_done_and_of_pictures_that_cannot_be_done(
+    bench: Bench, tmp_path: Path
+) -> None:
+    done = bench.done("face", png(tmp_path / "a.png"))
+    alone = bench.done("face", png(tmp_path / "b.png", width=NO_FACE))
+    among = bench.done("face", tmp_path / "a.png", tmp_path / "b.png")
+    assert [bench.studio.workshop.left(OWNER, job) for job in (done, alone, among)] == [()] * 3
+    with pytest.raises(Refused, match="can be done again"):
+        bench.studio.workshop.again(OWNER, among.id)
+    with pytest.raises(NotFound):
+        bench.studio.workshop.again(CLIENT, among.id)
 
 
 # --- what is handed in -----------------------------------------------------------------------------------------------

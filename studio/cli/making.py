@@ -34,7 +34,7 @@ def generate(args: Namespace) -> Answer:
 
 def avatars(args: Namespace) -> Answer:
     """Raises what `Tuning.avatars` does, StorageFailed and Conflict (the folder), and Unfinished."""
-    given = ("negative", "style", "prompt", "steps", "guidance", "scheduler", "seed", "count")
+    given = ("negative", "style", "prompt", "base", "steps", "guidance", "scheduler", "seed", "count")
     fields: dict[str, object] = {field: value for field in given if (value := getattr(args, field)) is not None}
     fields |= {"super_resolution": args.super_resolution, "face_enhance": args.face_enhance}
     fields["tune_strength"] = args.strength

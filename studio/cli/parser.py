@@ -239,6 +239,11 @@ def _tune_train(command: Parser) -> None:
     command.add_argument("--rank", type=whole_of, help="of the LoRA, 1 to 128; else as the base likes it")
     command.add_argument("--seed", type=whole_of, help=f"0 to {MOST_SEED}; else drawn")
     command.add_argument("--caption", help="what all photos share and is not the person: 'flat cartoon style'")
+    command.add_argument(
+        "--text-encoder", action=argparse.BooleanOptionalAction, help="it learns too; else as the base likes it"
+    )
+    command.add_argument("--no-prior", dest="prior", action="store_false", help="without the base's own pictures")
+    command.add_argument("--no-mirrored", dest="mirrored", action="store_false", help="left and right differ")
     command.add_argument("--policy", help=f"what goes with the model: {', '.join(POLICIES)} ({POLICIES[0]})")
     command.add_argument("--styles", metavar="A,B,...", help="of the first avatars, at most eight; '' for none")
     _no_avatars(command)
@@ -275,6 +280,7 @@ def _avatars(command: Parser) -> None:
     command.add_argument("--style", help="one of: styles list")
     command.add_argument("--prompt", help="what he does and where; {subject} stands for him")
     command.add_argument("--negative", help="what should not be seen")
+    command.add_argument("--base", help="another that its weights fit; else the one it was trained on")
     command.add_argument("--size", help="WIDTHxHEIGHT; else as the base likes it")
     command.add_argument("--steps", type=whole_of, help=f"1 to {MOST_STEPS}; else as the base likes it")
     command.add_argument("--count", type=whole_of, default=8, help=f"1 to {MOST_COUNT} pictures (8)")

@@ -2,6 +2,7 @@
 
 import re
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 
 from studio import answers
@@ -9,8 +10,8 @@ from studio.cli.jobs import at
 from studio.cli.opening import opened
 from studio.cli.output import Answer, Unfinished, note, table
 from studio.cli.photos import in_folder, text_of
-from studio.cli.waiting import cancelled_when_stopped, wait
-from studio.domain import ENDED, Job, Refused, Tune
+from studio.cli.waiting import cancelled_when_stopped, is_known, wait
+from studio.domain import ENDED, Charge, Conflict, Job, Refused, Tune, TuneRequest
 from studio.photo_report import check_choices
 from studio.rules import job_id as checked_id
 from studio.rules import new_id, whole
@@ -18,11 +19,14 @@ from studio.service import Studio
 from studio.tunes import CONSENT, LEAST_PHOTOS, MOST_PHOTOS, Box
 from studio.tuning import STATEMENT
 
-GIVEN = ("base", "steps", "rank", "seed", "caption", "policy")
+GIVEN = ("base", "steps", "rank", "seed", "caption", "text_encoder", "prior", "mirrored", "policy")
 
 
 def train(args: Namespace) -> Answer:
-    """Raises what `Tuning.train` does, Refused (no consent, no folder), and Unfinished."""
+    """Raises what `Tuning.train` does, Refused (no consent, no folder), and Unfinished.
+
+    A training of that id that has not ended goes on at once: its photos were looked at when it began.
+    """
     job_id = new_id() if args.id is None else checked_id(args.id)
     account = args.account
     if not args.consent:
@@ -38,16 +42,22 @@ def train(args: Namespace) -> Answer:
     check_choices(args.class_name, args.photos, args.crop)
     files, _skipped = in_folder(args.photos_dir)
     with opened(args) as studio:
-        # 1. What is wrong is told before anything is charged: the request, then the photos.
-        unseen = [f"photo-{number}" for number in range(len(files))]
-        if LEAST_PHOTOS <= len(files) <= MOST_PHOTOS:
-            studio.tuning.check(fields | {"photos": unseen})
-        files, fields["crops"] = _checked(studio, args, files)
+        job = _unfinished(studio, account, job_id, fields)
+        if job is None:
+            # 1. What is wrong is told before anything is charged: the request, then the photos.
+            unseen = [f"photo-{number}" for number in range(len(files))]
+            if LEAST_PHOTOS <= len(files) <= MOST_PHOTOS:
+                studio.tuning.check(fields | {"photos": unseen})
+            files, fields["crops"] = _checked(studio, args, files)
+            request = studio.tuning.check(fields | {"photos": unseen[: len(files)]})
+            training, *avatars = studio.tuning.quote(len(request.styles))
+            follow = f", and then the avatars {_cost(*avatars)}" if avatars else ""
+            note(f"The training costs {_cost(training)}{follow}.")
 
         # 2. The training, seen through to its end.
         with cancelled_when_stopped(studio, account, job_id):
-            job = studio.tuning.train(account, fields, files, job_id=job_id)
-            note(f"Job {job.id}, {answers.in_words({charge.kind: charge.amount for charge in job.charges})}.")
+            job = job or studio.tuning.train(account, fields, files, job_id=job_id)
+            note(f"Job {job.id}, {_cost(*job.charges)}.")
             if not job.ended:
                 wait(studio, account, job_id)
         # 3. The avatars that follow by themselves.
@@ -68,6 +78,23 @@ def pause(args: Namespace) -> Answer:
     with opened(args) as studio:
         tune = studio.tuning.pause(args.account, args.id)
     return Answer(body=answers.of_tune(tune), text=f"{tune.name} is {tune.state}. See: tune resume {tune.id}")
+
+
+def _cost(*charges: Charge) -> str:
+    return answers.in_words({charge.kind: charge.amount for charge in charges})
+
+
+def _unfinished(studio: Studio, account: str, job_id: str, fields: Mapping[str, object]) -> Job | None:
+    """The training of that id where it has begun and not ended. Raises Conflict where it is one of other settings."""
+    if not is_known(studio, account, job_id):
+        return None
+    job = studio.job(account, job_id)
+    if job.ended:
+        return None
+    begun = job.request
+    if not isinstance(begun, TuneRequest) or TuneRequest.from_json({**begun.to_json(), **fields}) != begun:
+        raise Conflict("This id already belongs to another job.", field="id", allowed="a new UUID")
+    return job
 
 
 def _ended(args: Namespace, studio: Studio, job_id: str) -> Answer:

@@ -5,10 +5,10 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Any
 
 from studio.domain import Runner
+from studio.importing import imported
 from studio.pipelines.bases import Bases
 from studio.settings import Settings
 
@@ -35,7 +35,7 @@ class Runners(Mapping[str, Runner]):
     def __getitem__(self, kind: str) -> Runner:
         if kind not in self._made:
             module, _, factory = RUNNERS[kind].partition(":")
-            self._made[kind] = getattr(import_module(module), factory)(self.device, self.bases)
+            self._made[kind] = getattr(imported(module), factory)(self.device, self.bases)
         return self._made[kind]
 
     def __contains__(self, kind: object) -> bool:
@@ -51,7 +51,7 @@ class Runners(Mapping[str, Runner]):
     def device(self) -> Any:
         """The one `Device` of this process; asking for it imports torch."""
         if self._device is None:
-            self._device = import_module("studio.pipelines.device").Device(self.settings)
+            self._device = imported("studio.pipelines.device").Device(self.settings)
         return self._device
 
     def forget(self, tune: str) -> None:

@@ -155,6 +155,18 @@ class Bases:
             raise Refused(f"{base.family.title} cannot paint into a mask.", field="mask", allowed="no mask")
         return base
 
+    def to_draw(self, trained: str, name: str) -> Base:
+        """The base of that id, where it draws tunes of that family. Raises what `find` does, and Refused."""
+        base = self.find(name)
+        if not base.family.draws(trained):
+            fitting = ", ".join(row.id for row in FAMILIES.values() if row.draws(trained))
+            raise Refused(
+                f"{shown(name)} cannot draw this tune: its weights do not fit {base.family.title}.",
+                field="base",
+                allowed=f"a base of one of the families {fitting}",
+            )
+        return base
+
     def check_tune(self, request: TuneRequest) -> Base:
         """What a training needs of its base and styles, before it costs anything. Raises Refused, WeightsMissing."""
         base = self.find(request.base)
@@ -164,6 +176,10 @@ class Bases:
                 f"{base.family.title} only draws: it cannot be trained. Train on the base it was made from.",
                 field="base",
                 allowed=f"a base of one of the families {allowed}",
+            )
+        if request.text_encoder and not base.family.training.text_encoders:
+            raise Refused(
+                f"The text encoder of {base.family.title} cannot be trained.", field="text_encoder", allowed="false"
             )
         for style in request.styles:
             style_of(self.styles, style)

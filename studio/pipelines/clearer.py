@@ -40,7 +40,7 @@ class Clearer:
         photo = Photo(colour=np.asarray(made.image.convert("RGB")))
         try:
             result = self._tool.enhanced(
-                photo, tool_weights.face_model(AS_USUAL, self.bases), AS_USUAL.strength, lambda _part: tick()
+                photo, tool_weights.face_model(AS_USUAL.model, self.bases), AS_USUAL.strength, lambda _part: tick()
             )
         except (Refused, BrokenPicture):  # no face, or none that would stay the same person
             return made

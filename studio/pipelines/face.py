@@ -45,7 +45,7 @@ class FaceEnhance:
         request = task.request
         assert isinstance(request, FaceRequest)
         check(request, self.bases)
-        model = face_model(request, self.bases)
+        model = face_model(request.model, self.bases)
 
         def make(photo: Photo, advance: Advance) -> Result:
             return self.enhanced(photo, model, request.strength, advance)
@@ -59,7 +59,7 @@ class FaceEnhance:
         """
         # 1. The faces, made anew.
         if model == "gfpgan":
-            patches = face_gfpgan.loaded(self.device, self.bases).patches(photo.rgb8)
+            patches = face_gfpgan.loaded(self.device, self.bases).patches(photo.rgb8, advance)
         else:
             patches = self._enlarged(photo.rgb8, advance)
 

@@ -19,6 +19,7 @@ from torch import nn
 
 from studio.domain import BrokenWeights
 from studio.pipelines.bases import Bases
+from studio.pipelines.batches import Advance
 from studio.pipelines.compat import provide_functional_tensor
 from studio.pipelines.device import Device
 from studio.pipelines.faces import Box
@@ -54,9 +55,12 @@ class Gfpgan:
     parser: nn.Module
     device: torch.device
 
-    def patches(self, rgb: Array) -> Iterator[Patch]:
-        """Each face of an (height, width, 3) uint8 picture, made anew, where it belongs."""
-        for box, marks in self.faces(rgb):
+    def patches(self, rgb: Array, advance: Advance) -> Iterator[Patch]:
+        """Each face of an (height, width, 3) uint8 picture, made anew, where it belongs. `advance` is told before each
+        how many are done."""
+        found = self.faces(rgb)
+        for index, (box, marks) in enumerate(found):
+            advance(index / len(found))
             yield self.patch(rgb, box, marks)
 
     def faces(self, rgb: Array) -> list[tuple[Box, Array]]:

@@ -9,7 +9,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
@@ -143,13 +143,13 @@ def needed(paths: Iterable[str], parts: frozenset[str], variant: str = "") -> fr
         files = [path for path in map(PurePosixPath, paths) if path.parts[:-1] == (name,)]
         tensors = [path for path in files if ".safetensors" in path.name]  # with the index of those in shards
         chosen |= {str(path) for path in files if path.suffix in TEXTS and path not in tensors}
-        of_variant = [path for path in tensors if variant and _variant(path) == variant]
-        plain = [path for path in tensors if not _variant(path)]
+        of_variant = [path for path in tensors if variant and variant_of(path) == variant]
+        plain = [path for path in tensors if not variant_of(path)]
         chosen |= {str(path) for path in of_variant or plain}
     return frozenset(chosen)
 
 
-def _variant(path: PurePosixPath) -> str:
+def variant_of(path: PurePath) -> str:
     """`fp16` of `model.fp16.safetensors` and `model.safetensors.index.fp16.json`; shard numbers are no variant."""
     words = path.name.replace(".index", "").replace(".json", "").removesuffix(".safetensors").split(".")
     words = [word for word in words[1:] if word != "safetensors"]

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from studio.domain import UpscaleRequest, WeightsMissing
 from studio.pipelines import tool_weights
 from studio.pipelines.bases import Bases
 from studio.pipelines.device import Device
@@ -22,8 +21,6 @@ from studio.pipelines.upscale import Upscaler
 
 FAST = "realesr-animevideov3"
 SAME = 1.02  # times as large: what a network would add up to that cannot be seen
-PLAIN = "The sides were doubled plainly (Lanczos), without Real-ESRGAN: "
-DOUBLED = UpscaleRequest(uploads=("picture",), scale=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,22 +40,12 @@ class Larger:
         self.bases = bases
         self.upscaler = Upscaler(device, bases)
 
-    def warning(self, *, doubled: bool) -> str | None:
-        """What is said before where super-resolution was asked for and its weights are not here."""
-        if not doubled:
-            return None
-        try:
-            tool_weights.check(DOUBLED, self.bases)
-        except WeightsMissing as error:
-            return f"{PLAIN}{error.message}"
-        return None
-
     def __call__(
         self, image: Image.Image, width: int, height: int, *, doubled: bool, tick: Callable[[], None] = lambda: None
     ) -> Enlarged:
         """The RGB picture at `width` by `height`, or twice that. `tick` is called again and again and may raise.
 
-        Raises BrokenWeights and OutOfMemory.
+        Raises WeightsMissing (of the network that doubles), BrokenWeights and OutOfMemory.
         """
         by: list[str] = []
 
@@ -71,11 +58,10 @@ class Larger:
             return Enlarged(image=fitted(image, width, height), by=tuple(by))
 
         # 2. Twice as large.
-        if self.warning(doubled=True) is None:
-            image = fitted(image, width, height)
-            name = DRAWING if looks_drawn(np.asarray(image)) else PHOTO
-            image = self._by(name, image, 2, tick)
-            by.append(name)
+        image = fitted(image, width, height)
+        name = DRAWING if looks_drawn(np.asarray(image)) else PHOTO
+        image = self._by(name, image, 2, tick)
+        by.append(name)
         return Enlarged(image=fitted(image, 2 * width, 2 * height), by=tuple(by))
 
     def _by(self, name: str, image: Image.Image, scale: int, tick: Callable[[], None]) -> Image.Image:

@@ -2,8 +2,10 @@
 
 import hashlib
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,15 @@ from transformers.utils import logging as transformers_logging
 from studio.domain import BrokenWeights, OutOfMemory, StudioError
 from studio.pipelines import attention
 from studio.pipelines.bases import Base
+from studio.pipelines.checkpoints import read_header
 from studio.pipelines.device import Device, Precision, is_out_of_memory
 from studio.pipelines.families import Pipe
+from studio.pipelines.hub import UNUSED, components, variant_of
 from studio.pipelines.layouts import layout_folder
 
-UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 FAULTS = (OSError, ValueError, KeyError, RuntimeError)  # what the libraries say of files that are not right
+ALIGNED = 64  # bytes
+AVERAGES = "model_ema."  # of a single file the tensors that trainings left in it and nobody loads
 UNCAST = "timestep"  # of a step's inputs the one that needs more digits than bf16 has
 
 
@@ -62,7 +67,7 @@ def loaded(device: Device, base: Base) -> Loaded:
             pipelines={base.family.text.name: pipeline},
         )
 
-    return device.held(key(base), _size(base, device.precision), make)
+    return device.held(key(base), size_of(base, device.precision), make)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +90,7 @@ def tuned(device: Device, base: Base, tune: TuneFile) -> Loaded:
             pipelines={base.family.text.name: pipeline},
         )
 
-    return device.held(tuned_key(base, tune), _size(base, device.precision), make)
+    return device.held(tuned_key(base, tune), size_of(base, device.precision), make)
 
 
 def tuned_key(base: Base, tune: TuneFile) -> str:
@@ -147,15 +152,27 @@ def ready(
 
     # 5. Onto the device; what is larger than it visits it part by part.
     try:
-        if device.torch.type == "cuda" and not to_train and _size(base, precision) > device.budget:
+        if device.torch.type == "cuda" and not to_train and size_of(base, precision) > device.budget:
             pipeline.enable_model_cpu_offload(device=device.torch)
         else:
             pipeline.to(device.torch)
+        if device.torch.type == "cpu":
+            _align(pipeline)
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise _does_not_fit(device, base) from error
         raise
     return pipeline
+
+
+@torch.no_grad()
+def _align(pipeline: Any) -> None:
+    """Moves weights to where processors like to read them: in a mapped file they lie as it falls, and some kernels then
+    sum in another order, so that a base drew another last decimal from one file than from its folder."""
+    for part in pipeline.components.values():
+        for weight in part.parameters() if isinstance(part, torch.nn.Module) else ():
+            if weight.data_ptr() % ALIGNED:
+                weight.data = weight.data.clone()
 
 
 def _fuse(pipeline: Any, tune: TuneFile) -> None:
@@ -167,6 +184,10 @@ def _fuse(pipeline: Any, tune: TuneFile) -> None:
 def _told(error: Exception, device: Device, base: Base, what: str, field: str) -> StudioError:
     if is_out_of_memory(error):
         return _does_not_fit(device, base)
+    return _broken(what, error, field)
+
+
+def _broken(what: str, error: Exception, field: str) -> BrokenWeights:
     first = str(error).strip().partition("\n")[0][:200]
     return BrokenWeights(f"{what}: {first}", field=field)
 
@@ -209,18 +230,36 @@ def _without(made_by: type[DiffusionPipeline]) -> dict[str, Any]:
 
 def _variant(folder: Path) -> str | None:
     """`fp16` where a folder has its tensors only in that form."""
-    files = [file.name for file in folder.glob("*.safetensors")]
-    return "fp16" if files and all(".fp16" in name for name in files) else None
+    files = _weights_in(folder)
+    return "fp16" if files and variant_of(files[0]) == "fp16" else None
 
 
-def _size(base: Base, precision: Precision) -> int:
-    """About what the base takes in memory: its files' length. (Stored and loaded widths differ by two at most.)"""
-    files = [base.path] if base.single else list(base.path.glob("*/*.safetensors"))
-    return sum(file.stat().st_size for file in files) * (2 if precision.networks == torch.float32 else 1)
+def _weights_in(folder: Path) -> list[Path]:
+    """The files of a part that are loaded: those without a variant, else those in fp16."""
+    files = sorted(folder.glob("*.safetensors"))
+    return [file for file in files if not variant_of(file)] or [file for file in files if variant_of(file) == "fp16"]
+
+
+def size_of(base: Base, precision: Precision, part: str | None = None) -> int:
+    """About how many bytes a base takes in memory, or one part of a folder. Raises BrokenWeights."""
+    width = 4 if precision.networks == torch.float32 else 2
+    try:
+        parts = [] if base.single else [part] if part else sorted(components(base.path / "model_index.json"))
+        files = [base.path] if base.single else [file for name in parts for file in _weights_in(base.path / name)]
+        return width * sum(_numbers(file, file.stat().st_mtime_ns) for file in files)
+    except (StudioError, OSError, KeyError) as error:
+        raise _broken(f"The base {base.id} cannot be loaded from {base.path}", error, "base") from error
+
+
+@cache
+def _numbers(file: Path, changed: int) -> int:
+    """How many numbers of a file that was changed then are loaded: averages beside a single file's weights are not."""
+    entries = read_header(file).items()
+    return sum(math.prod(entry["shape"]) for name, entry in entries if not name.startswith(AVERAGES))
 
 
 def _does_not_fit(device: Device, base: Base) -> OutOfMemory:
-    need = _size(base, device.precision) / (1 << 30)
+    need = size_of(base, device.precision) / (1 << 30)
     return OutOfMemory(
         f"The base {base.id} takes about {need:.1f} GB; {device.figures()}. "
         "Close other programs that use it, or choose a smaller base.",

@@ -36,7 +36,7 @@ from studio.pipelines.faces import Box, Faces
 from studio.pipelines.near_copies import Print
 from studio.pipelines.photo_looks import Array
 from studio.pipelines.photo_or_drawing import looks_drawn
-from studio.pipelines.picture_files import Photo, in_profile, read
+from studio.pipelines.picture_files import on_white, read
 
 LOOKED_AT = 1600
 """Pixels of the longer side of the copy of a photo that everything is measured on: 30 of them take 200 MB."""
@@ -189,7 +189,7 @@ def _open(photo: Handed) -> Seen | PhotoVerdict:
         return PhotoVerdict(name=photo.name, reasons=(Reason.of("unreadable", why=error.message),))
     scale = min(1.0, LOOKED_AT / max(picture.width, picture.height))
     size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
-    rgb = np.ascontiguousarray(_on_white(picture))
+    rgb = np.ascontiguousarray(on_white(picture))
     if scale < 1:
         rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     return Seen(
@@ -201,14 +201,6 @@ def _open(photo: Handed) -> Seen | PhotoVerdict:
         looks_drawn=looks_drawn(rgb),
         print=near_copies.print_of(rgb),
     )
-
-
-def _on_white(picture: Photo) -> Array:
-    rgb = in_profile(picture, None)
-    if picture.alpha is None:
-        return rgb
-    share = picture.alpha[..., None].astype(np.float32) / np.iinfo(picture.alpha.dtype).max
-    return (rgb * share + 255 * (1 - share)).round().astype(np.uint8)
 
 
 def _looks_drawn(photos: Sequence[Seen]) -> bool:

@@ -168,6 +168,15 @@ def in_profile(photo: Photo, profile: bytes | None) -> Array:
         return photo.rgb8
 
 
+def on_white(photo: Photo) -> Array:
+    """The photo as a screen shows it: (height, width, 3) uint8 in sRGB, white where it is transparent."""
+    rgb = in_profile(photo, None)
+    if photo.alpha is None:
+        return rgb
+    share = photo.alpha[..., None].astype(np.float32) / np.iinfo(photo.alpha.dtype).max
+    return (rgb * share + 255 * (1 - share)).round().astype(np.uint8)
+
+
 def _opened(body: bytes) -> Image.Image:
     if body[4:8] == b"ftyp" and body[8:12] in HEIF_BRANDS:
         return pillow_heif.HeifImageFile(io.BytesIO(body))

@@ -92,11 +92,25 @@ def _quoted(value: str) -> str:
     return json.dumps(value, ensure_ascii=False) if re.search(r"[,:\n]", value) else value
 
 
+# Fooocus' own form is a JSON object; its names for what A1111 has too.
+FOOOCUS = {
+    "prompt": "Prompt",
+    "negative_prompt": "Negative prompt",
+    "steps": "Steps",
+    "sampler": "Sampler",
+    "guidance_scale": "CFG scale",
+    "seed": "Seed",
+    "resolution": "Size",
+    "base_model": "Model",
+}
 PAIR = re.compile(r'\s*([\w ][\w /+()-]*?):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 
 
 def read_parameters(words: str) -> dict[str, str]:
-    """What a `parameters` text says, ours or A1111's own: `Prompt`, `Negative prompt`, and its last line's pairs."""
+    """What a `parameters` text says, ours or A1111's own: `Prompt`, `Negative prompt`, and its last line's pairs; and
+    what Fooocus' JSON says of the same."""
+    if (told := _of_fooocus(words)) is not None:
+        return told
     lines = words.strip().split("\n")
     # The last line is prompt where it has no pairs: A1111 writes at least three when it writes any.
     pairs = PAIR.findall(lines[-1])
@@ -119,6 +133,22 @@ def read_parameters(words: str) -> dict[str, str]:
     return found
 
 
+def _of_fooocus(words: str) -> dict[str, str] | None:
+    """What Fooocus has written, by A1111's names; nothing of another's object, and None where the text is none."""
+    try:
+        told = json.loads(words) if words.lstrip().startswith("{") else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    if not {"full_prompt", "base_model"} <= told.keys():
+        return {}
+    found = {name: str(told[key]) for key, name in FOOOCUS.items() if told.get(key) not in (None, "")}
+    if "Size" in found:  # "(832, 1216)"
+        found["Size"] = "x".join(re.findall(r"\d+", found["Size"]))
+    return found
+
+
 def _unquoted(value: str) -> str:
     if value.startswith('"'):
         try:
@@ -135,7 +165,7 @@ def read(path: Path) -> Carried:
             texts = {key: value for key, value in image.info.items() if isinstance(value, str)}
             words = texts.get("parameters") or _user_comment(image)
             xmp = texts.get(XMP_KEY) or image.info.get("xmp") or b""
-    except (UnidentifiedImageError, OSError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
         raise Refused(
             f"{path.name} is no picture that can be read.", field="file", allowed="PNG, JPEG, WebP"
         ) from error

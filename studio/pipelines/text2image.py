@@ -98,8 +98,7 @@ class Text2Image:
                 device=self.device.torch,
                 dtype=self.device.precision.latents,
             )
-        plainly = self.larger.warning(doubled=request.super_resolution)
-        for warning in (*plan.warnings, *words.warnings, *([plainly] if plainly else [])):
+        for warning in (*plan.warnings, *words.warnings):
             report(Progress(step=0, steps=total, message="Drawing.", warning=warning))
 
         # 3. The pictures it starts from, in the drawn shape.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from studio.domain import BackgroundRequest, FaceRequest, Request, UpscaleRequest, WeightsMissing
+from studio.domain import BackgroundRequest, FaceRequest, ImageRequest, Request, UpscaleRequest, WeightsMissing
 from studio.pipelines.bases import Bases
 from studio.pipelines.weights import FETCH, find, present
 from studio.tools import AUTO
@@ -39,20 +39,29 @@ def check_ids(names: Iterable[str], bases: Bases) -> None:
 def needed(request: Request, bases: Bases) -> tuple[str, ...]:
     """The ids of the weights, as this machine would do it: `auto` is settled by what is here."""
     match request:
+        case ImageRequest():
+            return (
+                *((PHOTO, DRAWING) if request.super_resolution else ()),
+                *(_faces(bases) if request.face_enhance else ()),
+            )
         case UpscaleRequest(model=model):
             return (PHOTO, DRAWING) if model == AUTO else (model,)
         case FaceRequest():
-            return (*DLIB, *(GFPGAN if face_model(request, bases) == "gfpgan" else (PHOTO,)))
+            return _faces(bases, request.model)
         case BackgroundRequest(model=model):
             return (model,)
         case _:
             return ()
 
 
-def face_model(request: FaceRequest, bases: Bases) -> str:
+def _faces(bases: Bases, model: str = AUTO) -> tuple[str, ...]:
+    return (*DLIB, *(GFPGAN if face_model(model, bases) == "gfpgan" else (PHOTO,)))
+
+
+def face_model(model: str, bases: Bases) -> str:
     """`gfpgan` or `realesrgan`: for `auto`, the first where all its files are here."""
-    if request.model != AUTO:
-        return request.model
+    if model != AUTO:
+        return model
     return "gfpgan" if all(is_here(name, bases) for name in GFPGAN) else "realesrgan"
 
 

@@ -36,7 +36,8 @@ KEPT = (
     Kept(
         "pictures",
         "SELECT file FROM picture WHERE deleted_at IS NULL",
-        "DELETE FROM picture WHERE file = ? AND job IN (SELECT id FROM job WHERE ended_at IS NOT NULL)",
+        "DELETE FROM picture WHERE file = ? "
+        "AND EXISTS (SELECT 1 FROM job WHERE job.id = picture.job AND ended_at IS NOT NULL)",
     ),
     Kept(
         "tunes",

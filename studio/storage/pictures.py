@@ -126,7 +126,7 @@ def restore(tx: Tx, account: str, ids: list[str]) -> None:
     for picture_id in ids:
         changed = tx.execute(
             "UPDATE picture SET deleted_at = NULL WHERE id = ? AND account = ? "
-            "AND job IN (SELECT id FROM job WHERE forgotten_at IS NULL)",
+            "AND EXISTS (SELECT 1 FROM job WHERE job.id = picture.job AND forgotten_at IS NULL)",
             (picture_id, account),
         )
         if changed.rowcount != 1:

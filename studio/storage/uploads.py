@@ -54,6 +54,14 @@ def came_from(tx: Tx, upload: str, *, cached: Path | None = None, picture: str |
     a picture of the gallery."""
     if cached is not None:
         tx.execute("INSERT OR IGNORE INTO upload_cached (path, upload) VALUES (?, ?)", (cached.as_posix(), upload))
+        # What the cache has of a picture was handed in before: this is a copy of it too.
+        tx.execute(
+            """
+            INSERT OR IGNORE INTO upload_copy (upload, picture)
+            SELECT ?, picture FROM upload_cached JOIN upload_copy USING (upload) WHERE path = ?
+            """,
+            (upload, cached.as_posix()),
+        )
     if picture is not None:
         tx.execute("INSERT OR IGNORE INTO upload_copy (upload, picture) VALUES (?, ?)", (upload, picture))
 

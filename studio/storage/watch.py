@@ -37,7 +37,7 @@ class Watch:
     def report(self, progress: Progress) -> None:
         """Writes the progress, at most once a second; a new warning and what was kept always."""
         now = time.monotonic()
-        if self._first is None:
+        if self._first is None and progress.step > 0:
             self._first = (now, progress.step)
         new_warning = progress.warning is not None and progress.warning not in self._warned
         if now - self._written < REPORT_EVERY and not new_warning and not progress.kept:
@@ -49,7 +49,8 @@ class Watch:
             job_store.progress(tx, self._claim, progress, seconds_left=self._seconds_left(now, progress))
 
     def _seconds_left(self, now: float, progress: Progress) -> int | None:
-        """By the pace since the first report, so that the time a model takes to load does not count."""
+        """By the pace since the first step, so that the time a model takes to load does not count, nor the steps of an
+        earlier attempt."""
         began, first_step = self._first or (now, progress.step)
         if progress.step <= first_step:
             return None

@@ -182,7 +182,9 @@ def test_a_pack_that_is_spent_does_not_go_back(shop: Shop) -> None:
         shop.refund(bought.id)
 
 
-@pytest.mark.parametrize(("purchase", "error"), [("no uuid", Refused), (new_id(), NotFound)])
+@pytest.mark.parametrize(
+    ("purchase", "error"), [("no uuid", Refused), (new_id(), NotFound)], ids=["no uuid", "nobody's"]
+)
 def test_what_was_never_bought_does_not_go_back(shop: Shop, purchase: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         shop.refund(purchase)

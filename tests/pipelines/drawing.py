@@ -40,10 +40,11 @@ class Easel:
         done: frozenset[int] = frozenset(),
         inputs: Mapping[str, Path] | None = None,
         cancelled: Callable[[], bool] = lambda: False,
+        lora: Path | None = None,
         **asked: Any,
     ) -> list[Drawn]:
         request = ImageRequest(**{"prompt": PROMPT, "seed": 7, "steps": 2, "width": 128, "height": 128} | asked)
-        task = Task(job_id="job", request=request, folder=self.folder, done=done, inputs=inputs or {})
+        task = Task(job_id="job", request=request, folder=self.folder, done=done, inputs=inputs or {}, tune=lora)
         return list(self.runner(task, self.progress.append, cancelled))
 
     def pixels(self, **asked: Any) -> dict[int, numpy.ndarray]:

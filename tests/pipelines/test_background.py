@@ -11,9 +11,9 @@ import pytest
 from PIL import Image, ImageCms
 from skimage import data
 
-from studio.domain import BackgroundRequest, Drawn, Progress, Refused, WeightsMissing
+from studio.domain import BackgroundRequest, Cancelled, Drawn, Progress, Refused, WeightsMissing
 from studio.pipelines import cutout, recipe
-from studio.pipelines.background import Background
+from studio.pipelines.background import Background, cut_out
 from studio.pipelines.picture_files import Array, read
 from studio.pipelines.results import mask_png
 from tests.pipelines.tool_models import device, ids, models, noise, real_models, saved, task
@@ -91,6 +91,24 @@ def test_what_was_transparent_stays_transparent(runner: Background, tmp_path: Pa
     alpha = read(drawn.file).alpha
     assert alpha is not None
     assert (alpha[20, 30], alpha[20, 31]) == (100, 0)
+
+
+@pytest.mark.parametrize(("matting", "stages"), [(True, [0.2, 0.8]), (False, [0.8, 0.8])])
+def test_after_each_stage_it_is_told_how_much_is_done_and_may_be_stopped(
+    tmp_path: Path, matting: bool, stages: list[float]
+) -> None:
+    photo = read(saved(tmp_path / "a.png", noise(40, 60)))
+    request = BackgroundRequest(uploads=("a",), matting=matting)
+    session: Any = Disc()
+    shares: list[float] = []
+    cut_out(photo, request, session, None, shares.append)
+    assert shares == stages
+
+    def stop(share: float) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        cut_out(photo, request, session, None, stop)
 
 
 def test_sixteen_bits_stay_sixteen(runner: Background, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from studio.domain import BrokenPicture, BrokenWeights, Drawn, FaceRequest, Progress, Refused, WeightsMissing
+from studio.domain import BrokenPicture, BrokenWeights, Cancelled, Drawn, FaceRequest, Progress, Refused, WeightsMissing
 from studio.pipelines import face_gfpgan, patches, recipe
 from studio.pipelines.compat import provide_functional_tensor
 from studio.pipelines.face import FaceEnhance, as_sharp_as_it_is, oval
@@ -22,6 +22,7 @@ from studio.pipelines.patches import LIMIT, Patch, applied
 from studio.pipelines.picture_files import read
 from studio.pipelines.tool_weights import DLIB, GFPGAN, PHOTO, face_model
 from studio.tools import told
+from tests.photographs import photographs
 from tests.pipelines.tool_models import device, ids, models, noise, real_models, rrdbnet, saved, task
 
 
@@ -151,14 +152,16 @@ def test_a_face_of_48_pixels_comes_out_changed_and_the_same_persons(tmp_path: Pa
     assert recipe.read(drawn.file).recipe == drawn.recipe
 
 
-def test_two_people_are_farther_apart_than_the_limit(tmp_path: Path) -> None:
+def test_two_people_are_more_than_twice_as_far_apart_as_the_limit_and_photos_of_one_are_not(tmp_path: Path) -> None:
     faces = Faces(device(tmp_path), real_models(*DLIB))
-    photo = data.astronaut()
-    (box,) = faces.find(photo)
-    other = photo.copy()
-    other[:] = cv2.flip(photo, 0)
-    assert faces.distance(photo, photo, box) == 0
-    assert faces.distance(photo, other, box) > LIMIT
+
+    def numbers(name: str) -> Array:
+        photo = read(photographs() / name).rgb8
+        return faces.embedding(photo, faces.find(photo)[0])
+
+    one, again, other = (numbers(name) for name in ("obama.jpg", "obama2.jpg", "biden.jpg"))
+    assert np.linalg.norm(one - other) > 2 * LIMIT
+    assert np.linalg.norm(one - again) < 0.45
 
 
 @pytest.mark.parametrize("name", ["coffee", "chelsea", "rocket"])
@@ -229,7 +232,7 @@ def test_gfpgan_is_chosen_where_all_its_files_are_and_only_there(tmp_path: Path)
     some = models(tmp_path / "some", {"gfpgan": {"x": one}, PHOTO: rrdbnet()})
     whole = models(tmp_path / "all", {name: {"x": one} for name in GFPGAN})
     asked = FaceRequest(uploads=("a",))
-    assert (face_model(asked, some), face_model(asked, whole)) == ("realesrgan", "gfpgan")
+    assert (face_model(asked.model, some), face_model(asked.model, whole)) == ("realesrgan", "gfpgan")
 
 
 # --- gfpgan, on stand-ins of its files' layout -----------------------------------------------------------------------
@@ -300,6 +303,30 @@ class AllSkin(torch.nn.Module):
         classes = torch.zeros(1, 19, 512, 512)
         classes[:, 1] = 1
         return classes, face
+
+
+class SeenTwice:
+    """A detector that sees the astronaut's face twice."""
+
+    def detect_faces(self, picture: Array, sure: float) -> Array:
+        box = [BOX.left, BOX.top, BOX.left + BOX.width, BOX.top + BOX.height]
+        return np.array([[*box, 1.0, *MARKS.ravel()]] * 2)
+
+
+def test_before_each_face_it_is_told_how_many_are_done_and_may_be_stopped() -> None:
+    networks = face_gfpgan.Gfpgan(detector=SeenTwice(), restorer=Echo(), parser=AllSkin(), device=torch.device("cpu"))
+    shares: list[float] = []
+
+    def advance(share: float) -> None:
+        shares.append(share)
+        if share:
+            raise Cancelled
+
+    patches = networks.patches(data.astronaut(), advance)
+    assert next(patches).box == BOX
+    with pytest.raises(Cancelled):
+        next(patches)
+    assert shares == [0, 0.5]
 
 
 def test_a_face_that_is_cut_out_upright_comes_back_to_where_it_was() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from studio.domain import Cancelled
-from studio.pipelines.larger import FAST, PLAIN, Larger
+from studio.domain import Cancelled, WeightsMissing
+from studio.pipelines.larger import FAST, Larger
 from studio.pipelines.shapes import fitted
 from studio.pipelines.tool_weights import DRAWING, PHOTO
 from tests.pipelines.tool_models import device, models, noise, repeating, rrdbnet
@@ -48,17 +48,14 @@ def test_super_resolution_doubles_by_the_network_that_fits_the_picture(larger: L
     drawing = larger(flat, 16, 16, doubled=True)
     assert (photo.by, drawing.by) == ((PHOTO,), (DRAWING,))
     assert photo.image.size == drawing.image.size == (32, 32)
-    assert larger.warning(doubled=True) is None
 
 
-def test_without_weights_it_is_done_plainly_and_told_where_it_was_paid_for(tmp_path: Path) -> None:
+def test_without_weights_it_is_brought_to_its_size_plainly_and_not_doubled(tmp_path: Path) -> None:
     larger = Larger(device(tmp_path), models(tmp_path / "models", {}))
-    made = larger(picture(), 64, 64, doubled=True)
-    plain = fitted(picture(), 128, 128)
-    assert made.by == () and np.array_equal(np.asarray(made.image), np.asarray(plain))
-    told = larger.warning(doubled=True)
-    assert told is not None and told.startswith(PLAIN) and "models fetch" in told
-    assert larger.warning(doubled=False) is None
+    made = larger(picture(), 64, 64, doubled=False)
+    assert made.by == () and np.array_equal(np.asarray(made.image), np.asarray(fitted(picture(), 64, 64)))
+    with pytest.raises(WeightsMissing, match="models fetch"):
+        larger(picture(), 64, 64, doubled=True)
 
 
 def test_cancelling_stops_within_a_picture(larger: Larger) -> None:

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from studio.domain import Refused
-from studio.pipelines.picture_files import Array, Photo, eight_bits, in_profile, read
+from studio.pipelines.picture_files import Array, Photo, eight_bits, in_profile, on_white, read
+from tests.test_intake import swapped_profile
 
 RED = (200, 30, 40)
 
@@ -150,6 +151,17 @@ def test_colours_are_brought_from_one_profile_into_another() -> None:
     one = Photo(colour=np.full((2, 2, 3), 128, np.uint8), profile=lab)
     assert np.abs(in_profile(one, None).astype(int) - 128).max() <= 1
     assert np.array_equal(in_profile(one, lab), one.colour)
+
+
+def test_a_photo_is_seen_as_a_screen_shows_it() -> None:
+    """In sRGB, on white, in eight bits."""
+    grey = Photo(colour=np.full((2, 2), 30_000, np.uint16), alpha=np.array([[65535, 0], [65535, 0]], np.uint16))
+    seen = on_white(grey)
+    assert (seen.dtype, seen.shape) == (np.uint8, (2, 2, 3))
+    assert (seen[:, 0] == 117).all() and (seen[:, 1] == 255).all()
+    swapped = Photo(colour=np.full((1, 1, 3), (200, 40, 40), np.uint8), profile=swapped_profile())
+    red, green, _ = on_white(swapped)[0, 0]
+    assert green > red
 
 
 def test_the_first_picture_of_a_phones_jpeg_is_the_photo(tmp_path: Path) -> None:

@@ -12,9 +12,13 @@ from PIL import Image
 from studio.domain import BrokenPicture, Cancelled, OutOfMemory, Refused, WeightsMissing
 from studio.pipelines import preview, text2image
 from studio.pipelines.device import Device
+from studio.pipelines.larger import Larger
 from studio.pipelines.loading import key, loaded
 from studio.pipelines.recipe import read
+from studio.pipelines.tool_weights import DRAWING, PHOTO
+from tests.pipelines import tool_models
 from tests.pipelines.drawing import Easel, easel, pixels
+from tests.pipelines.tool_models import rrdbnet
 
 EVERY_BASE = ["starter", "sd15", "sdxl", "klein-4b", "klein-base-4b", "z-image", "z-image-turbo"]
 
@@ -174,7 +178,10 @@ def test_an_unknown_style_is_refused(drawn: Easel) -> None:
     assert refused.value.field == "style" and "comic" in (refused.value.allowed or "")
 
 
-def test_super_resolution_doubles_the_sides(drawn: Easel) -> None:
+def test_super_resolution_doubles_the_sides(models: Path, tmp_path: Path) -> None:
+    drawn = easel(models, tmp_path)
+    with_weights = tool_models.models(tmp_path / "models", {PHOTO: rrdbnet(), DRAWING: rrdbnet()})
+    drawn.runner.larger = Larger(drawn.runner.device, with_weights)
     (one,) = drawn.draw(super_resolution=True)
     assert (one.width, one.height) == (256, 256) and pixels(one.file).shape == (256, 256, 3)
 

@@ -2,8 +2,10 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,17 @@ from studio.pipelines.bases import Base, Bases
 from studio.pipelines.device import Device
 from studio.pipelines.families import FAMILIES
 from studio.pipelines.tuning import checkpoint, lora, memory, train
-from studio.pipelines.tuning.images import Bucket, bucket_of, buckets, cut
+from studio.pipelines.tuning.diffusion import Diffusion
+from studio.pipelines.tuning.flow import Flow
+from studio.pipelines.tuning.images import Bucket, bucket_of, buckets, cut, photos_of
+from studio.pipelines.tuning.plan import plan_of
 from studio.pipelines.tuning.run import Run
 from studio.pipelines.tuning.train import Train
 from studio.pipelines.weights import Catalogue
 from studio.settings import Settings
 from studio.tunes import CONSENT, LOSSES, photo_field
+from tests.pipelines.drawing import easel
+from tests.test_intake import swapped_profile
 
 STEPS = 10
 EVERY_BASE = {"starter": "starter", "sd15": "sd", "sdxl": "sdxl", "klein-base-4b": "klein-base", "z-image": "z-image"}
@@ -69,6 +76,9 @@ class Bench:
         return trained
 
 
+Learnt = Callable[[str], tuple[Bench, Trained]]
+
+
 def bench(models: Path, folder: Path, name: str, **training: Any) -> Bench:
     settings = Settings.read(
         {"STUDIO_DATA": str(folder / "data"), "STUDIO_MODELS": str(models), "STUDIO_PRECISION": "fp32"}
@@ -95,15 +105,26 @@ def starter(models: Path, tmp_path: Path) -> Bench:
     return bench(models, tmp_path, "starter")
 
 
+@pytest.fixture(scope="module")
+def learnt(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Learnt:
+    """A training on a base at a rate that is seen in pictures after a few steps; once for all tests that ask for it."""
+
+    @cache
+    def trained(name: str) -> tuple[Bench, Trained]:
+        here = bench(models, tmp_path_factory.mktemp(name), name, rate=1e-2, rates={})
+        return here, here.train(here.task())
+
+    return trained
+
+
 # --- every family ---
 
 
 @pytest.mark.parametrize("name", EVERY_BASE)
 def test_every_family_is_trained_by_the_same_loop_and_diffusers_reads_all_of_what_comes_out(
-    models: Path, tmp_path: Path, name: str
+    learnt: Learnt, name: str
 ) -> None:
-    here = bench(models, tmp_path, name)
-    trained = here.train(here.task())
+    here, trained = learnt(name)
     assert len(trained.losses) == STEPS and numpy.isfinite(trained.losses).all()
     assert here.told[-1].step == here.told[-1].steps == STEPS
 
@@ -125,24 +146,36 @@ def test_every_family_is_trained_by_the_same_loop_and_diffusers_reads_all_of_wha
     assert changed
 
 
-def test_all_single_blocks_of_klein_are_trained_however_many_there_are(models: Path, tmp_path: Path) -> None:
-    here = bench(models, tmp_path, "klein-base-4b")
-    keys = load_file(here.train(here.task()).file).keys()
+def test_all_single_blocks_of_klein_are_trained_however_many_there_are(
+    learnt: Learnt,
+) -> None:
+    here, trained = learnt("klein-base-4b")
+    keys = load_file(trained.file).keys()
     blocks = len(loading.load(here.device, here.base, to_train=True).transformer.single_transformer_blocks)  # type: ignore[attr-defined]
     for block in range(blocks):
         for layer in ("to_qkv_mlp_proj", "to_out"):
             assert f"transformer.single_transformer_blocks.{block}.attn.{layer}.lora_B.weight" in keys
 
 
-def test_a_tune_of_klein_base_is_drawn_by_the_distilled_klein(models: Path, tmp_path: Path) -> None:
-    here = bench(models, tmp_path, "klein-base-4b")
-    file = here.train(here.task()).file
-    assert FAMILIES["klein"].draws_tunes_of == here.base.family.id
-    distilled = replace(bench(models, tmp_path, "klein-base-4b").base, path=models / "klein-4b")
-    pipeline: Any = loading.load(here.device, distilled, to_train=True)
-    pipeline.load_lora_weights(file.parent, weight_name=file.name)
-    loaded = [key for key in pipeline.transformer.state_dict() if "lora_" in key]
-    assert len(loaded) == len(load_file(file))
+@pytest.mark.parametrize(
+    ("trained_on", "drawn_on"),
+    [*((name, name) for name in EVERY_BASE), ("klein-base-4b", "klein-4b"), ("z-image", "z-image-turbo")],
+)
+def test_a_tune_is_seen_in_the_pictures_of_every_base_that_draws_it_as_far_as_is_asked_and_in_no_others(
+    models: Path, tmp_path: Path, learnt: Learnt, trained_on: str, drawn_on: str
+) -> None:
+    here, trained = learnt(trained_on)
+    board = easel(models, tmp_path)
+    assert board.runner.bases.find(drawn_on).family.draws(here.base.family.id)
+
+    def drawn(**asked: Any) -> numpy.ndarray:
+        return board.pixels(base=drawn_on, tune="tune" if "lora" in asked else None, **asked)[0].astype(int)
+
+    plain = drawn()
+    half, whole = (drawn(lora=trained.file, tune_strength=strength) for strength in (0.5, 1.0))
+    assert numpy.array_equal(drawn(lora=trained.file, tune_strength=0.0), plain)
+    assert 0 < abs(half - plain).mean() < abs(whole - plain).mean()
+    assert numpy.array_equal(drawn(), plain), "the base itself is as it was"
 
 
 # --- interruptions ---
@@ -170,7 +203,7 @@ def test_what_a_training_has_kept_is_told_and_is_there_when_it_dies(
     monkeypatch.setattr(train, "SAVED_SHARE", 1e9)  # so it is kept at every step
     task = starter.task()
     starter.train(task)
-    kept = [progress.step for progress in starter.told if progress.kept]
+    kept = [progress.step for progress in starter.told if progress.kept and progress.step]
     assert kept == list(range(1, STEPS + 1))
 
 
@@ -193,17 +226,27 @@ def test_a_damaged_checkpoint_is_begun_anew(starter: Bench) -> None:
     assert starter.train(task).losses == whole.losses
 
 
-def test_photos_at_once_and_one_by_one_are_trained_alike(models: Path, tmp_path: Path) -> None:
-    here = bench(models, tmp_path, "starter")
+@pytest.mark.parametrize(("name", "recipe"), [("starter", Diffusion), ("klein-base-4b", Flow)])
+def test_photos_at_once_and_one_by_one_are_trained_alike(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, recipe: Any
+) -> None:
+    here = bench(models, tmp_path, name, batch=4)
+    loss, plan, groups = recipe.loss, memory.plan, []
+
+    def counted(self: Any, examples: Sequence[Any], lots: Sequence[Any]) -> torch.Tensor:
+        groups.append(len(examples))
+        return loss(self, examples, lots)
+
+    monkeypatch.setattr(recipe, "loss", counted)
     whole = here.train(here.task("whole"))
-    plan = memory.plan
-    try:
-        memory.plan = lambda *args, **kwargs: replace(plan(*args, **kwargs), at_once=1, checkpointing=True)  # type: ignore[assignment]
-        single = here.train(here.task("single"))
-    finally:
-        memory.plan = plan  # type: ignore[assignment]
-    assert single.losses[0] != 0
-    assert numpy.isfinite(single.losses).all() and len(whole.losses) == len(single.losses)
+    assert max(groups) > 1
+    groups.clear()
+    monkeypatch.setattr(
+        memory, "plan", lambda *args, **kwargs: replace(plan(*args, **kwargs), at_once=1, checkpointing=True)
+    )
+    single = here.train(here.task("single"))
+    assert set(groups) == {1}
+    assert numpy.allclose(single.losses, whole.losses, rtol=1e-3), "in any company an example learns the same"
 
 
 # --- what is kept, what is told ---
@@ -219,6 +262,18 @@ def test_pictures_of_the_class_are_drawn_once_for_a_base_and_a_class(starter: Be
     assert not any("class" in progress.message for progress in starter.told)
     starter.train(starter.task("third", class_name="dog"))
     assert len(list((starter.device.settings.data / "class").iterdir())) == 2
+
+
+def test_pictures_of_the_class_that_were_drawn_before_it_was_killed_are_not_drawn_again(starter: Bench) -> None:
+    starter.train(starter.task("first"))
+    (file,) = (starter.device.settings.data / "class").iterdir()
+    whole = load_file(file)["pixels"]
+    save_file({"pixels": whole[:1].contiguous()}, file)
+    starter.told.clear()
+    starter.train(starter.task("second"))
+    told = [progress for progress in starter.told if "class" in progress.message]
+    assert [(progress.message, progress.kept) for progress in told] == [("Drawing the class: 2 of 2.", True)]
+    assert (load_file(file)["pixels"].int() - whole.int()).abs().max() <= 1
 
 
 def test_the_losses_and_a_sample_can_be_looked_at_meanwhile(starter: Bench) -> None:
@@ -252,6 +307,42 @@ def test_a_loss_that_is_no_number_ends_the_training(starter: Bench, monkeypatch:
         starter.train(starter.task())
 
 
+def full_for_more_than(most: int, loss: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """The loss on a device that holds so many photos at once."""
+
+    def held(recipe: Diffusion, examples: Sequence[Any], random: torch.Generator) -> torch.Tensor:
+        if len(examples) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return loss(recipe, examples, random)
+
+    return held
+
+
+def test_a_step_that_does_not_fit_is_taken_in_smaller_parts(starter: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = starter.train(starter.task("whole")).losses
+    monkeypatch.setattr(Diffusion, "loss", full_for_more_than(1, Diffusion.loss))
+    parts = starter.train(starter.task("parts")).losses
+    assert len(parts) == len(whole) and all(numpy.isfinite(parts))
+
+
+def test_a_training_for_which_there_is_no_room_says_so_with_figures(
+    starter: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Diffusion, "loss", full_for_more_than(0, Diffusion.loss))
+    with pytest.raises(OutOfMemory, match=r"does not fit: cpu has \d+\.\d GB"):
+        starter.train(starter.task())
+
+
+def test_a_sample_for_which_there_is_no_room_is_left_out(starter: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Path:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(Run, "sample", full)
+    starter.told.clear()
+    starter.train(starter.task(steps=20))
+    assert not any(progress.preview for progress in starter.told)
+
+
 @pytest.mark.parametrize(
     ("up", "said"), [(float("nan"), "no finite numbers"), (0.0, "change nothing"), (None, "cannot be read back")]
 )
@@ -266,6 +357,34 @@ def test_a_tune_that_is_none_is_not_passed_off_as_one(tmp_path: Path, up: float 
 
 
 # --- memory ---
+
+
+def test_what_cannot_fit_is_refused_before_anything_is_loaded(starter: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = loading.load(starter.device, starter.base, to_train=True)
+    networks = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
+    held = sum(one.numel() * one.element_size() for part in networks for one in part.parameters())
+    assert loading.size_of(starter.base, starter.device.precision) == pytest.approx(held, rel=0.01)
+
+    def unasked(*args: object, **kwargs: object) -> None:
+        raise AssertionError("it was loaded")
+
+    monkeypatch.setattr(loading, "load", unasked)
+    monkeypatch.setattr(Device, "memory", lambda self: (300 << 20, 8 << 30))
+    with pytest.raises(OutOfMemory, match=r"even at its smallest; cpu has 8\.0 GB, 0\.3 GB of it free"):
+        starter.train(starter.task())
+
+
+def test_of_two_variants_of_a_base_the_one_that_is_loaded_counts(starter: Bench, tmp_path: Path) -> None:
+    shutil.copytree(starter.base.path, tmp_path / "both")
+    base = replace(starter.base, path=tmp_path / "both")
+    alone = loading.size_of(base, starter.device.precision)
+    for file in list(base.path.glob("*/*.safetensors")):
+        for variant in ("fp16", "non_ema"):
+            shutil.copy(file, file.with_suffix(f".{variant}.safetensors"))
+    (base.path / "safety_checker").mkdir()
+    shutil.copy(next(base.path.glob("unet/*.safetensors")), base.path / "safety_checker" / "model.safetensors")
+    assert loading.size_of(base, starter.device.precision) == alone
+
 
 LOAD = memory.Load(base=4 * memory.GIB, staying=2 * memory.GIB, weights=3_000_000, pixels=512 * 512, wide=False)
 
@@ -314,6 +433,21 @@ def test_photos_are_brought_to_the_nearest_shape_of_the_same_area() -> None:
     assert bucket_of(1000, 1010, shapes) == Bucket(width=512, height=512)
     tall = bucket_of(600, 900, shapes)
     assert tall.height > tall.width and abs(tall.width / tall.height - 2 / 3) < 0.1
+
+
+def test_photos_are_learnt_in_the_colours_that_the_check_saw(starter: Bench, tmp_path: Path) -> None:
+    task = starter.task()
+    clear = Image.new("RGBA", (96, 96), (200, 40, 40, 255))
+    clear.paste((0, 0, 0, 0), (0, 0, 96, 48))
+    clear.save(tmp_path / "clear.png", icc_profile=swapped_profile())
+    bases: Any = OneBase(starter.base)
+    assert isinstance(task.request, TuneRequest)
+    inputs = {**task.inputs, photo_field(0): tmp_path / "clear.png"}
+    groups = photos_of(replace(task, inputs=inputs), plan_of(bases, task.request))
+    pixels = groups[0][0].pixels
+    assert (pixels[0] == 255).all(), "what is transparent is white"
+    red, green, _ = pixels[-1, 0]
+    assert green > red, "a profile of its own is brought into sRGB"
 
 
 def test_a_photo_is_cut_to_its_box_and_fills_the_shape() -> None:

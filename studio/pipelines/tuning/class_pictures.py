@@ -5,6 +5,7 @@ in the data folder; they show nobody.
 """
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from studio.domain import Cancelled, IsCancelled, Progress, Report
 from studio.pipelines import schedulers
 from studio.pipelines.bases import Base
-from studio.pipelines.device import Device
+from studio.pipelines.device import Device, is_out_of_memory
 from studio.pipelines.tuning.recipe import Photo
 from studio.rules import canonical
 
@@ -54,21 +55,22 @@ def made(
     belongs = canonical([base.id, revision, prompts, family.native, str(device.precision)])
     file = device.settings.data / FOLDER / f"{hashlib.sha256(belongs.encode()).hexdigest()[:32]}.safetensors"
     pixels = _kept(file)
-    # 2. Drawn where they are not there.
-    if pixels is None or len(pixels) != len(prompts):
-        pixels = _drawn(device, pipeline, base, prompts, report, is_cancelled, total=total)
-        file.parent.mkdir(parents=True, exist_ok=True)
+    # 2. The others drawn, and kept a few at a time.
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for some in _drawn(device, pipeline, base, prompts[len(pixels) :], len(pixels), report, is_cancelled, total=total):
+        pixels += some
         part = file.with_suffix(".part")
-        save_file({"pixels": torch.from_numpy(pixels)}, part)
+        save_file({"pixels": torch.from_numpy(numpy.ascontiguousarray(numpy.stack(pixels)))}, part)
         part.replace(file)
+        report(Progress(step=0, steps=total, message=f"Drawing the class: {len(pixels)} of {len(prompts)}.", kept=True))
     return [Photo(pixels=one, prompt=prompt) for one, prompt in zip(pixels, prompts, strict=True)]
 
 
-def _kept(file: Path) -> numpy.ndarray | None:
+def _kept(file: Path) -> list[numpy.ndarray]:
     try:
-        return load_file(file)["pixels"].numpy()
+        return list(load_file(file)["pixels"].numpy())
     except (OSError, SafetensorError, KeyError):
-        return None
+        return []
 
 
 def _drawn(
@@ -76,34 +78,45 @@ def _drawn(
     pipeline: Any,
     base: Base,
     prompts: list[str],
+    before: int,
     report: Report,
     is_cancelled: IsCancelled,
     *,
     total: int,
-) -> numpy.ndarray:
+) -> Iterator[list[numpy.ndarray]]:
+    """Pictures of these prompts, some at a time, fewer where the memory is full; `before` were drawn already.
+
+    Raises Cancelled, and what the device says where not even one fits.
+    """
     family = base.family
     pipeline.scheduler = schedulers.make(family.scheduler(None), family, dict(pipeline.scheduler.config))
-    pictures: list[numpy.ndarray] = []
 
     def after_step(_pipeline: Any, _step: int, _time: Any, _values: dict[str, Any]) -> dict[str, Any]:
         if is_cancelled():
             raise Cancelled
         return {}
 
-    for start in range(0, len(prompts), AT_ONCE):
-        report(Progress(step=0, steps=total, message=f"Drawing the class: {start} of {len(prompts)}."))
-        some = prompts[start : start + AT_ONCE]
-        with torch.inference_mode():
-            images = pipeline(
-                prompt=some,
-                width=family.native,
-                height=family.native,
-                num_inference_steps=family.steps,
-                guidance_scale=family.guidance + family.guidance_shift,
-                generator=[torch.Generator().manual_seed(SEED + start + row) for row in range(len(some))],
-                output_type="np",
-                callback_on_step_end=after_step,
-                **family.text.extra,
-            ).images
-        pictures.extend((numpy.asarray(images) * 255).round().astype(numpy.uint8))
-    return numpy.ascontiguousarray(numpy.stack(pictures))
+    start, at_once = 0, AT_ONCE
+    while start < len(prompts):
+        some = prompts[start : start + at_once]
+        try:
+            with torch.inference_mode():
+                images = pipeline(
+                    prompt=some,
+                    width=family.native,
+                    height=family.native,
+                    num_inference_steps=family.steps,
+                    guidance_scale=family.guidance + family.guidance_shift,
+                    generator=[torch.Generator().manual_seed(SEED + before + start + row) for row in range(len(some))],
+                    output_type="np",
+                    callback_on_step_end=after_step,
+                    **family.text.extra,
+                ).images
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or at_once == 1:
+                raise
+            at_once //= 2
+            device.empty_cache()
+            continue
+        start += len(some)
+        yield list((numpy.asarray(images) * 255).round().astype(numpy.uint8))

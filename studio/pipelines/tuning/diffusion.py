@@ -17,7 +17,7 @@ from studio.pipelines import conditioning
 from studio.pipelines.families import Family, Training
 from studio.pipelines.tuning import lora
 from studio.pipelines.tuning.images import to_tensor
-from studio.pipelines.tuning.recipe import Example, Photo
+from studio.pipelines.tuning.recipe import Example, Lot, Photo
 
 MIN_SNR = 5.0
 LEAST_WEIGHT = 0.1  # of the steps with the most noise: at zero SNR the formula would give none
@@ -40,8 +40,8 @@ class Diffusion:
         if text:
             self.parts |= {name: getattr(pipeline, name) for name in training.text_encoders}
         for row, (name, network) in enumerate(self.parts.items()):
-            targets = training.targets if name == "unet" else training.text_targets
-            lora.put_in(network, targets, rank=rank, alpha=rank, seed=seed + row)
+            targets, still = (training.targets, "") if name == "unet" else (training.text_targets, training.text_still)
+            lora.put_in(network, targets, rank=rank, alpha=rank, seed=seed + row, still=still)
         # 2. Prompts are read once each, unless what reads them is trained.
         self._reads_anew = text
         self._prompts: list[str] = []
@@ -67,16 +67,14 @@ class Diffusion:
             )
         return examples
 
-    def loss(self, examples: Sequence[Example], random: torch.Generator) -> torch.Tensor:
+    def loss(self, examples: Sequence[Example], lots: Sequence[Lot]) -> torch.Tensor:
         """min-SNR weighted mean square error of noise or velocity for each example."""
-        # 1. Latents, drawn anew each time; times spread evenly over the batch, which steadies the gradient.
+        # 1. Latents, drawn anew each time, and their noise.
         mean = torch.stack([one["mean"] for one in examples])
         deviation = torch.stack([one["deviation"] for one in examples])
-        drawn = torch.randn((2, *mean.shape), generator=random).to(self.device)
+        drawn = torch.stack([lot.noise(2, *mean.shape[1:]) for lot in lots], dim=1).to(self.device)
         clean, noise = mean + deviation * drawn[0], drawn[1]
-        count = len(examples)
-        spread = (torch.randperm(count, generator=random) + torch.rand(count, generator=random)) / count
-        times = (spread * len(self.snr)).long().to(self.device)
+        times = torch.tensor([int(lot.time * len(self.snr)) for lot in lots], device=self.device)
         # 2. What the network says of them.
         words = self._words([int(one["prompt"]) for one in examples])
         more = {}

@@ -18,7 +18,7 @@ from studio.pipelines import conditioning
 from studio.pipelines.families import Family, Training
 from studio.pipelines.tuning import lora
 from studio.pipelines.tuning.images import to_tensor
-from studio.pipelines.tuning.recipe import Example, Photo
+from studio.pipelines.tuning.recipe import Example, Lot, Photo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +64,11 @@ class Flow:
             examples.append({"latents": latents, "prompt": torch.tensor(self._prompts[photo.prompt])})
         return examples
 
-    def loss(self, examples: Sequence[Example], random: torch.Generator) -> torch.Tensor:
+    def loss(self, examples: Sequence[Example], lots: Sequence[Lot]) -> torch.Tensor:
         """Mean square error of the velocity for each example."""
         clean = torch.stack([one["latents"] for one in examples])
-        noise = torch.randn(clean.shape, generator=random).to(self.device)
-        sigma = torch.sigmoid(torch.randn(len(examples), generator=random)).to(self.device)
+        noise = torch.stack([lot.noise(*clean.shape[1:]) for lot in lots]).to(self.device)
+        sigma = _logit_normal([lot.time for lot in lots]).to(self.device)
         sigma = _moved(sigma, self.pipeline.scheduler, self.way.mu(self.pipeline, clean))
         share = sigma.view(-1, 1, 1, 1)
         noisy = (1 - share) * clean + share * noise
@@ -78,6 +78,12 @@ class Flow:
 
     def save(self, folder: Path) -> Path:
         return lora.save(self.pipeline, self.parts, folder)
+
+
+def _logit_normal(times: Sequence[float]) -> torch.Tensor:
+    """Even times of 0..1 as those of a logit-normal distribution, which are most often in the middle (Esser et al.,
+    2024, https://arxiv.org/abs/2403.03206, 3.1)."""
+    return torch.sigmoid(torch.special.ndtri(torch.tensor(times).clamp(1e-4, 1 - 1e-4)))
 
 
 def _moved(sigma: torch.Tensor, scheduler: Any, mu: float) -> torch.Tensor:

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from studio.domain import Task
+from studio.pipelines.picture_files import on_white, read
 from studio.pipelines.tuning.plan import Plan
 from studio.pipelines.tuning.recipe import Photo
 from studio.tunes import photo_field
@@ -65,14 +66,14 @@ def to_tensor(pixels: numpy.ndarray) -> torch.Tensor:
 
 
 def photos_of(task: Task, plan: Plan) -> list[list[Photo]]:
-    """The photos, cut and mirrored, a list for each shape."""
+    """The photos, as the photo check saw them, cut and mirrored; a list for each shape."""
     request, shapes = plan.request, buckets(plan.base.family.native, plan.base.family.multiple)
     found: dict[tuple[int, ...], list[Photo]] = {}
     for index in range(len(request.photos)):
         box = request.crops[index] if request.crops else None
-        with Image.open(task.inputs[photo_field(index)]) as image:
-            width, height = image.size if box is None else (box[2] - box[0], box[3] - box[1])
-            pixels = cut(image, box, bucket_of(width, height, shapes))
+        image = Image.fromarray(on_white(read(task.inputs[photo_field(index)])))
+        width, height = image.size if box is None else (box[2] - box[0], box[3] - box[1])
+        pixels = cut(image, box, bucket_of(width, height, shapes))
         views = [pixels, pixels[:, ::-1]] if request.mirrored else [pixels]
         found.setdefault(pixels.shape, []).extend(Photo(pixels=view, prompt=plan.prompt) for view in views)
     return list(found.values())

@@ -3,6 +3,7 @@
 LoRA: Hu et al., 2021, https://arxiv.org/abs/2106.09685.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,17 @@ from safetensors.torch import load_file
 from torch import nn
 
 from studio.domain import BrokenWeights
+from studio.pipelines.tuning.layers import fuse
 
 FILE = "pytorch_lora_weights.safetensors"  # the name diffusers looks for in a folder
 ADAPTER = "tune"
 
 
-def put_in(network: Any, targets: str, *, rank: int, alpha: int, seed: int) -> None:
+def put_in(network: Any, targets: str, *, rank: int, alpha: int, seed: int, still: str = "") -> None:
     """Freezes the network and adds LoRA layers beside its `targets`, in its own dtype; at first they change nothing.
 
-    `targets` is a pattern of whole names. The down weights are drawn from `seed`, the up weights are zero.
+    `targets` is a pattern of whole names; those that `still` fits too stay as they are. The down weights are drawn from
+    `seed`, the up weights are zero.
     """
     network.requires_grad_(False)
     with torch.random.fork_rng():
@@ -33,6 +36,10 @@ def put_in(network: Any, targets: str, *, rank: int, alpha: int, seed: int) -> N
     for parameter in trained(network):
         # peft keeps them in fp32, and would turn every input of theirs to fp32 and back.
         parameter.data = parameter.data.to(dtype)
+    for name, module in network.named_modules():
+        if still and re.fullmatch(still, name):
+            module.requires_grad_(False)
+    fuse(network)
 
 
 def trained(network: nn.Module) -> list[nn.Parameter]:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import islice
 from typing import Any
 
 import torch
@@ -24,8 +23,8 @@ Groups = list[dict[str, Any]]
 
 
 def adamw(groups: Groups) -> torch.optim.Optimizer:
-    """Plain AdamW, all weights in one go."""
-    return torch.optim.AdamW(groups, betas=BETAS, weight_decay=0.01, foreach=True)
+    """Plain AdamW, in one pass over the weights."""
+    return torch.optim.AdamW(groups, betas=BETAS, weight_decay=0.01, fused=True)
 
 
 def adamw_in_eight_bits(groups: Groups) -> torch.optim.Optimizer:
@@ -43,18 +42,25 @@ class Trainee:
 
 
 class Masters:
-    """The copies behind the weights of some trainees, in the same order."""
+    """The copies behind the weights of some trainees.
+
+    All weights of a trainee lie in one stretch of memory, and so do their gradients, copies and averages: a step is a
+    handful of calls however many layers there are.
+    """
 
     def __init__(
         self, trainees: Sequence[Trainee], optimizer: Callable[[Groups], torch.optim.Optimizer] = adamw
     ) -> None:
-        self._working: list[torch.Tensor] = [one for trainee in trainees for one in trainee.parameters]
-        self._masters = [one.detach().float().clone() for one in self._working]
-        self._averages = [one.clone() for one in self._masters]
         self._rates = [trainee.rate for trainee in trainees]
-        masters = iter(self._masters)
+        self._working = [_in_one_stretch(trainee.parameters) for trainee in trainees]
+        self._masters = [one.float().clone() for one in self._working]
+        self._averages = [one.clone() for one in self._masters]
+        self._gradients = [torch.zeros_like(one) for one in self._working]
+        for trainee, gradient in zip(trainees, self._gradients, strict=True):
+            for parameter, part in zip(trainee.parameters, _parts(gradient, trainee.parameters), strict=True):
+                parameter.grad = part
         self._optimizer = optimizer(
-            [{"params": list(islice(masters, len(trainee.parameters))), "lr": trainee.rate} for trainee in trainees]
+            [{"params": [master], "lr": rate} for master, rate in zip(self._masters, self._rates, strict=True)]
         )
         self.steps = 0
 
@@ -64,29 +70,38 @@ class Masters:
 
         Gradients longer than `most_norm` in all are shortened to it.
         """
-        for master, working in zip(self._masters, self._working, strict=True):
-            master.grad = torch.zeros_like(master) if working.grad is None else working.grad.float()
-            working.grad = None
-        nn.utils.clip_grad_norm_(self._masters, most_norm, foreach=True)
+        for master, gradient in zip(self._masters, self._gradients, strict=True):
+            master.grad = gradient.float()
+        nn.utils.clip_grad_norm_(self._masters, most_norm)
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * share
         self._optimizer.step()
         self.steps += 1
         # The average begins as a plain mean, so that it is worth something from the first steps on.
         kept = min(AVERAGED, self.steps / (self.steps + 5))
-        torch._foreach_lerp_(self._averages, self._masters, 1 - kept)  # pyright: ignore[reportPrivateImportUsage]
-        torch._foreach_copy_(self._working, self._masters)  # pyright: ignore[reportPrivateImportUsage]
+        for master, average in zip(self._masters, self._averages, strict=True):
+            average.lerp_(master, 1 - kept)
+        self.forget()
+        self._set(self._masters)
+
+    def forget(self) -> None:
+        """Lets go of gradients that no step is to be taken by."""
+        for gradient in self._gradients:
+            gradient.zero_()
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """While entered, the parameters have the averaged weights."""
-        with torch.no_grad():
-            torch._foreach_copy_(self._working, self._averages)  # pyright: ignore[reportPrivateImportUsage]
+        self._set(self._averages)
         try:
             yield
         finally:
-            with torch.no_grad():
-                torch._foreach_copy_(self._working, self._masters)  # pyright: ignore[reportPrivateImportUsage]
+            self._set(self._masters)
+
+    @torch.no_grad()
+    def _set(self, weights: Sequence[torch.Tensor]) -> None:
+        for working, wanted in zip(self._working, weights, strict=True):
+            working.copy_(wanted)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything that a later run needs to go on, as plain tensors."""
@@ -115,4 +130,19 @@ class Masters:
                 row, _, key = rest.partition(".")
                 rows.setdefault(int(row), {})[key] = value
         self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": rows})
-        torch._foreach_copy_(self._working, self._masters)  # pyright: ignore[reportPrivateImportUsage]
+        self._set(self._masters)
+
+
+@torch.no_grad()
+def _in_one_stretch(parameters: Sequence[nn.Parameter]) -> torch.Tensor:
+    """The weights one after the other in memory of their own, where the parameters find them from now on."""
+    stretch = torch.cat([one.detach().flatten() for one in parameters])
+    for parameter, part in zip(parameters, _parts(stretch, parameters), strict=True):
+        parameter.data = part
+    return stretch
+
+
+def _parts(stretch: torch.Tensor, parameters: Sequence[nn.Parameter]) -> list[torch.Tensor]:
+    """The stretch as the shapes of the parameters."""
+    pieces = stretch.split([one.numel() for one in parameters])
+    return [piece.view_as(one) for piece, one in zip(pieces, parameters, strict=True)]

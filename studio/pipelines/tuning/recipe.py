@@ -22,6 +22,19 @@ Example = Mapping[str, torch.Tensor]
 """A photo as the networks take it, without a first dimension for the batch. Examples of one shape can be stacked."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lot:
+    """What is drawn for one example of a step: how far it is noised (0..1, spread evenly over the step's examples) and
+    by what. Each example has its own, so that it learns the same in any company."""
+
+    time: float
+    seed: int
+
+    def noise(self, *shape: int) -> torch.Tensor:
+        """Normal noise of that shape, on the CPU."""
+        return torch.randn(shape, generator=torch.Generator().manual_seed(self.seed))
+
+
 class TuneRecipe(Protocol):
     """How a family is trained. Made with a pipeline of its own, into whose networks it has put the LoRA."""
 
@@ -32,8 +45,8 @@ class TuneRecipe(Protocol):
         """Everything about photos of one shape that no step changes: latents and, where it stays, the prompt's."""
         ...
 
-    def loss(self, examples: Sequence[Example], random: torch.Generator) -> torch.Tensor:
-        """The loss of each of some examples of one shape; noise and times are drawn from `random` (on the CPU)."""
+    def loss(self, examples: Sequence[Example], lots: Sequence[Lot]) -> torch.Tensor:
+        """The loss of each of some examples of one shape, noised by their lots."""
         ...
 
     def save(self, folder: Path) -> Path:

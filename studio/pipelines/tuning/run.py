@@ -15,11 +15,11 @@ import torch
 from PIL import Image
 
 from studio.domain import BrokenWeights
-from studio.pipelines.device import Device
+from studio.pipelines.device import Device, is_out_of_memory
 from studio.pipelines.tuning import checkpoint
 from studio.pipelines.tuning.masters import Masters
 from studio.pipelines.tuning.plan import Plan
-from studio.pipelines.tuning.recipe import Example, TuneRecipe
+from studio.pipelines.tuning.recipe import Example, Lot, TuneRecipe
 from studio.tunes import LOSSES, SAMPLE, thinned
 
 WARM_UP = 0.05  # of the steps
@@ -48,18 +48,30 @@ class Run:
         return float(numpy.mean(self.losses[-20:]))
 
     def step(self) -> None:
-        """The next step: which photos, what noise, and how fast hang on its number alone. Raises BrokenWeights."""
+        """The next step, in smaller parts where it does not fit the memory. Raises BrokenWeights, and what the device
+        says where not even one photo fits."""
+        while True:
+            try:
+                self._step()
+                return
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or self.at_once == 1:
+                    raise
+            self.masters.forget()
+            self.at_once //= 2
+
+    def _step(self) -> None:
+        """Which photos, what noise, and how fast hang on the step's number alone."""
         number, training = self.masters.steps, self.plan.training
         # 1. Some photos and some pictures of the class, each shape by itself.
         drawn = numpy.random.default_rng((self.plan.seed, number))
-        random = torch.Generator().manual_seed(int(drawn.integers(2**62)))
         chosen = [self.own[row] for row in _rows(drawn, len(self.own), training.batch)]
         if self.prior:
             chosen += [self.prior[row] for row in _rows(drawn, len(self.prior), training.class_batch)]
         # 2. As many at once as there is room for; their gradients add up.
         total = 0.0
-        for group in _groups(chosen, self.at_once):
-            loss = self.recipe.loss(group, random).sum() / len(chosen)
+        for group in _groups(chosen, _lots(drawn, len(chosen)), self.at_once):
+            loss = self.recipe.loss(*group).sum() / len(chosen)
             loss.backward()
             total += loss.item()
         if not math.isfinite(total):
@@ -111,15 +123,25 @@ def _rows(drawn: numpy.random.Generator, length: int, count: int) -> list[int]:
     return [int(row) for row in drawn.choice(length, count, replace=count > length)]
 
 
-def _groups(examples: Sequence[Example], at_once: int) -> Iterator[Sequence[Example]]:
-    """The examples in groups of one shape, of so many at most."""
-    by_shape: dict[tuple[int, ...], list[Example]] = {}
-    for example in examples:
+def _lots(drawn: numpy.random.Generator, count: int) -> list[Lot]:
+    """The lots of a step's examples; their times are spread evenly, which steadies the gradient."""
+    times = (drawn.permutation(count) + drawn.random(count)) / count
+    seeds = drawn.integers(2**62, size=count)
+    return [Lot(time=float(time), seed=int(seed)) for time, seed in zip(times, seeds, strict=True)]
+
+
+def _groups(
+    examples: Sequence[Example], lots: Sequence[Lot], at_once: int
+) -> Iterator[tuple[Sequence[Example], Sequence[Lot]]]:
+    """The examples with their lots in groups of one shape, of so many at most."""
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for row, example in enumerate(examples):
         latents = next(iter(example.values()))
-        by_shape.setdefault(tuple(latents.shape), []).append(example)
-    for group in by_shape.values():
-        for start in range(0, len(group), at_once):
-            yield group[start : start + at_once]
+        by_shape.setdefault(tuple(latents.shape), []).append(row)
+    for rows in by_shape.values():
+        for start in range(0, len(rows), at_once):
+            some = rows[start : start + at_once]
+            yield [examples[row] for row in some], [lots[row] for row in some]
 
 
 def _share(step: int, steps: int) -> float:

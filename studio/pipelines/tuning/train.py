@@ -3,16 +3,17 @@
 One loop for every family: what differs by family is its `TuneRecipe`.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from studio.domain import Cancelled, IsCancelled, Progress, Report, Task, Trained, TuneRequest
+from studio.domain import Cancelled, IsCancelled, OutOfMemory, Progress, Report, Task, Trained, TuneRequest
 from studio.pipelines import loading
 from studio.pipelines.bases import Bases
-from studio.pipelines.device import Device
+from studio.pipelines.device import Device, is_out_of_memory
 from studio.pipelines.tuning import checkpoint, class_pictures, fitting, lora
 from studio.pipelines.tuning.images import photos_of
 from studio.pipelines.tuning.masters import Masters, Trainee, adamw, adamw_in_eight_bits
@@ -45,11 +46,24 @@ class Train:
         assert isinstance(request, TuneRequest)
         if 0 in task.done:
             return
-
-        # 1. What is trained, on what, and the base for it, alone on the device.
         plan = plan_of(self.bases, request)
+        try:
+            yield self._trained(task, plan, report, is_cancelled)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(
+                f"A training on {plan.base.id} does not fit: {self.device.figures()}. "
+                "Close other programs that use it, or choose a smaller base.",
+                field="base",
+            ) from error
+
+    def _trained(self, task: Task, plan: Plan, report: Report, is_cancelled: IsCancelled) -> Trained:
+        request = plan.request
+        # 1. The base, alone on the device, if there can be room for it.
         report(Progress(step=0, steps=plan.steps, message=f"Loading {plan.base.id}."))
         self.device.unload()
+        fitting.check(self.device, plan)
         pipeline: Any = loading.load(self.device, plan.base, to_train=True)
 
         # 2. Photos in their shapes; the base's own pictures of the class, made once and kept.
@@ -99,7 +113,7 @@ class Train:
         with masters.averaged():
             file = recipe.save(task.folder)
         lora.verify(file)
-        yield Trained(index=0, file=file, losses=tuple(losses), recipe=written(plan, self.device))
+        return Trained(index=0, file=file, losses=tuple(losses), recipe=written(plan, self.device))
 
     def _recipe(self, pipeline: Any, plan: Plan) -> TuneRecipe:
         module, _, made_by = plan.training.recipe.partition(":")
@@ -122,8 +136,14 @@ class Train:
             # A picture now and then, of the averaged weights, as long as that takes next to nothing.
             is_due = run.masters.steps >= run.plan.steps // 10 and spent <= SAMPLED_SHARE * (now - began)
             if is_due:
-                preview = run.sample(pipeline, self.device)
-                spent += time.monotonic() - now
+                try:
+                    preview = run.sample(pipeline, self.device)
+                    spent += time.monotonic() - now
+                except (RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    spent = math.inf  # there is no room for one: it is trained without
+                    self.device.empty_cache()
             if now - told >= TOLD_EVERY or is_due or kept or run.masters.steps == run.plan.steps:
                 told = now
                 run.write_losses()
