@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
+from PIL import Image
 
-from studio.domain import ImageRequest, Refused, StudioError
+from studio.domain import ImageRequest, Refused, Size, StudioError
 from studio.rules import MOST_SEED
 from studio.ui.filling import filled
 from studio.ui.form import NAMES, bases_here, request_fields
@@ -38,13 +40,29 @@ def seed(visit: Visit, data: Mapping[str, object]) -> tuple[dict[str, Any], Mark
     return filled(visit.words, {"seed": picture.seed}, {}), Markup("")
 
 
+def start(visit: Visit, data: Mapping[str, object]) -> tuple[dict[str, Any], Markup]:
+    """A picture as the one to start from, in its own size where that may be asked for.
+
+    Raises NotFound, Refused and StorageFailed.
+    """
+    copy = visit.studio.workshop.to_start_from(visit.account, ids_of(data)[0])
+    with Image.open(copy) as picture:
+        width, height = picture.size
+    fields: dict[str, Any] = {}
+    with suppress(Refused):
+        size = Size(width=width, height=height)
+        fields = {"width": size.width, "height": size.height}
+    return filled(visit.words, fields, {}) | {"init": gr.update(value=str(copy))}, Markup("")
+
+
 def reuse_job(visit: Visit, data: Mapping[str, object]) -> tuple[dict[str, Any], Markup]:
     """The settings of a job, whatever came of it. Raises NotFound."""
     request = visit.studio.job(visit.account, text_of(data, "job")).request
     if not isinstance(request, ImageRequest):
         raise Refused("This job has no settings for the Playground.", field="job")
     fields = {name: value for name, value in request.to_json().items() if value is not None}
-    return filled(visit.words, fields, bases_here(visit.studio)), Markup("")
+    aside = [name for name in ("init", "tune") if name in fields]
+    return filled(visit.words, fields, bases_here(visit.studio)), lost(visit, aside) if aside else Markup("")
 
 
 def restore(visit: Visit, data: Mapping[str, object]) -> tuple[dict[str, Any], Markup]:

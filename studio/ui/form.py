@@ -157,7 +157,7 @@ def laid_out(studio: Studio, prompt: gr.Textbox) -> Form:
             min_width=140,
         )  # fmt: skip
         base = gr.Dropdown(
-            [(one.title[:1].upper() + one.title[1:], one.id) for one in bases.values()],
+            [(one.title, one.id) for one in bases.values()],
             value=base_id,
             label=t("form.base"),
             elem_id="base",

@@ -80,6 +80,8 @@ def shown(visit: Visit, text: str, kind: str, base: str, style: str, tune: str, 
         )
     except NotFound:  # erased meanwhile: from the beginning again
         page = visit.studio.gallery.page(visit.account, **given, limit=PER_PAGE)
+    if not page.pictures and way == "before":  # all of the last page was deleted: the one that is the last now
+        page = visit.studio.gallery.page(visit.account, **given, limit=PER_PAGE, after="")
     if not page.pictures:
         if any(given.values()):
             return views.empty(words, "gallery.nothing", "picture")
@@ -143,11 +145,12 @@ def choices(visit: Visit) -> tuple[Any, Any, Any, Any]:
     """What there is to filter by: kinds, bases, styles, tunes."""
     words, found = visit.words, visit.studio.gallery.choices(visit.account)
     titles = {one.id: one.titled(words.language) for one in visit.studio.styles()}
+    bases = visit.base_titles()
     every = (words("gallery.all"), ALL)
     trained = [one for one in visit.studio.tuning.all(visit.account, limit=MOST_TUNES) if one.trained_at is not None]
     return (
         gr.update(choices=[every, *((words(f"kind.{one}"), one) for one in found.kinds)]),
-        gr.update(choices=[every, *((one, one) for one in found.bases)]),
+        gr.update(choices=[every, *((bases.get(one, one), one) for one in found.bases)]),
         gr.update(choices=[every, *((titles.get(one, one), one) for one in found.styles)]),
         gr.update(choices=[every, *((one.name, one.id) for one in trained)]),
     )
@@ -218,6 +221,7 @@ def viewer(visit: Visit) -> Markup:
             act("reuse", "again"),
             act("vary", "vary"),
             act("seed", "seed"),
+            act("start", "picture"),
             act("star", "star"),
             el("a", icon("download"), el("span", words("picture.download")), download=True, class_="quiet download"),
             *tool_results.send_to(words),

@@ -3,8 +3,8 @@
 import gradio as gr
 from markupsafe import Markup
 
-from studio.domain import ImageRequest, Job
-from studio.ui import views
+from studio.domain import ExportRequest, ImageRequest, ImportRequest, Job, TuneRequest
+from studio.ui import tool_results, views
 from studio.ui.html import button, el, html, join, moment
 from studio.ui.visit import Visit
 from studio.ui.words import Words
@@ -44,7 +44,7 @@ def _active(visit: Visit, job: Job, place: int) -> Markup:
     words = visit.words
     return el(
         "li",
-        el("div", views.state(words, job), el("span", views.title_of(words, job), class_="title"), class_="line"),
+        el("div", views.state(words, job), el("span", views.title_of(visit, job), class_="title"), class_="line"),
         views.bar(words, job) if job.state == "running" else None,
         el(
             "div",
@@ -62,12 +62,12 @@ def _active(visit: Visit, job: Job, place: int) -> Markup:
 
 def _ended(visit: Visit, job: Job) -> Markup:
     words = visit.words
-    again = None
+    again = tool_results.again(visit, job)
     if isinstance(job.request, ImageRequest) and job.request.tune is None:
         again = button(words("job.settings"), icon_name="again", data_do="reuse_job", data_job=job.id, class_="quiet")
     return el(
         "li",
-        el("div", views.state(words, job), el("span", views.title_of(words, job), class_="title"), class_="line"),
+        el("div", views.state(words, job), el("span", views.title_of(visit, job), class_="title"), class_="line"),
         views.outcome(words, job),
         el(
             "div",
@@ -85,7 +85,9 @@ def _ended(visit: Visit, job: Job) -> Markup:
 def _told(visit: Visit, job: Job) -> Markup:
     """When it ended, what it has cost and brought, and how long it took."""
     words = visit.words
-    told = [views.price(words, job), words("job.delivered", n=job.delivered, of=job.request.pictures)]
+    told = [views.price(words, job)]
+    if not isinstance(job.request, TuneRequest | ExportRequest | ImportRequest):  # of these one thing comes, no picture
+        told.append(words("job.delivered", n=job.delivered, of=job.request.pictures))
     return join(moment(job.ended_at or job.created_at), *(f" · {one}" for one in (*told, words.seconds(job.seconds))))
 
 

@@ -13,10 +13,10 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from studio.domain import NotFound, Picture, Refused, StudioError
+from studio.domain import ImageRequest, NotFound, Picture, Refused, StudioError
 from studio.service import Studio
 from studio.ui.account_book import as_csv, kind_of, phase_of
-from studio.ui.recipe import pairs, parameters
+from studio.ui.recipe import pairs, steps_of
 from studio.ui.sheet import lines
 from studio.ui.visit import MOST_IDS, Visit, visit_of
 
@@ -26,7 +26,10 @@ PASSING = {"Cache-Control": "no-store"}
 NO_PREVIEW = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABpfZFQAAAAABJRU5ErkJggg=="
 )
-COLUMNS = ("file", "prompt", "negative", "style", "base", "steps", "scheduler", "guidance", "seed", "width", "height")
+COLUMNS = (
+    "file", "kind", "prompt", "negative", "style", "base", "tune", "steps", "scheduler", "guidance", "strength", "seed",
+    "width", "height", "super_resolution", "tools",
+)  # fmt: skip
 
 
 def routes(studio: Studio) -> list[APIRoute]:
@@ -61,7 +64,8 @@ def routes(studio: Studio) -> list[APIRoute]:
         try:
             found = await run_in_threadpool(_pictures, visit, ids)
         except StudioError as error:
-            return JSONResponse(error.to_json(), 404 if isinstance(error, NotFound) else 400)
+            said = error.to_json() | {"error": visit.words.sentence(error)}
+            return JSONResponse(said, 404 if isinstance(error, NotFound) else 400)
         headers = {**PASSING, "Content-Disposition": 'attachment; filename="likeness.zip"'}
         return StreamingResponse(zipped(visit, found), media_type="application/zip", headers=headers)
 
@@ -115,15 +119,24 @@ def mask(visit: Visit, request: Request) -> Response:
 def about(visit: Visit, request: Request) -> Response:
     """What the viewer shows beside a picture: its recipe by names, and as AUTOMATIC1111 writes it."""
     picture = visit.studio.gallery.picture(visit.account, request.path_params["id"])
+    parameters = visit.studio.gallery.parameters(visit.account, picture.id)
     body = {
         "id": picture.id,
         "favourite": picture.favourite,
         "width": picture.width,
         "height": picture.height,
-        "pairs": pairs(visit.words, picture),
-        "parameters": parameters(picture),
+        "pairs": pairs(visit, picture),
+        "parameters": parameters,
+        "cannot": cannot(picture, parameters),
     }
     return JSONResponse(body, headers=PASSING)
+
+
+def cannot(picture: Picture, parameters: str) -> list[str]:
+    """What there is nothing of the picture to be done with: one that was only worked on has no prompt and no seed."""
+    prompt, can_vary = picture.recipe.get("prompt"), picture.kind == ImageRequest.kind
+    lacking = {"reuse": not prompt, "vary": not (prompt and can_vary), "seed": picture.seed is None}
+    return [name for name, lacks in {**lacking, "copy": not parameters}.items() if lacks]
 
 
 def preview(visit: Visit, request: Request) -> Response:
@@ -214,7 +227,10 @@ def recipes(pictures: list[Picture]) -> str:
         asked = recipe.get("asked")
         told = {**recipe, **(asked if isinstance(asked, dict) else {})}
         told |= {"file": name(picture), "base": picture.base, "style": picture.style}
-        told |= {"seed": picture.seed, "width": picture.width, "height": picture.height}
+        told |= {"seed": picture.seed, "width": picture.width, "height": picture.height, "kind": picture.kind}
+        tune = recipe.get("tune")
+        told |= {"tune": tune.get("id") if isinstance(tune, dict) else None}
+        told |= {"tools": " ".join(str(step.get("tool")) for step in steps_of(picture))}
         rows.append([told.get(column) for column in COLUMNS])
     return lines(rows)
 

@@ -118,7 +118,7 @@ def training(studio: Studio) -> dict[str, Any]:
     base_id = TuneRequest.base if TuneRequest.base in bases else next(iter(bases))
     usual = bases[base_id].tune
     base = gr.Dropdown(
-        [(one.title[:1].upper() + one.title[1:], one.id) for one in bases.values()], value=base_id,
+        [(one.title, one.id) for one in bases.values()], value=base_id,
         label=t("form.base"), elem_id="new-base",
     )  # fmt: skip
     with gr.Accordion(t("form.advanced"), open=False, elem_id="new-advanced"):

@@ -75,23 +75,31 @@
     const form = document.createElement('form');
     form.method = 'post';
     form.action = 'media/zip';
-    form.target = 'likeness-zip';
     const field = document.createElement('input');
     field.type = 'hidden';
     field.name = 'ids';
     field.value = ids.join(',');
     form.append(field);
-    if (!$('iframe[name=likeness-zip]')) {
-      const frame = document.createElement('iframe'); // so that an error does not take the page's place
-      frame.name = 'likeness-zip';
-      frame.hidden = true;
-      frame.title = 'ZIP';
-      document.body.append(frame);
-    }
     document.body.append(form);
-    form.submit();
+    form.requestSubmit();
     form.remove();
   };
+  const into_frame = form => {
+    form.target = 'likeness-zip';
+    if ($('iframe[name=likeness-zip]')) return;
+    const frame = document.createElement('iframe'); // so that an error does not take the page's place
+    frame.name = 'likeness-zip';
+    frame.hidden = true;
+    frame.title = 'ZIP';
+    frame.addEventListener('load', () => { // a ZIP that is saved loads nothing: this is why there is none
+      const said = frame.contentDocument?.body.textContent;
+      if (said) try { notice(JSON.parse(said).error); } catch { /* what is no answer of ours says nothing */ }
+    });
+    document.body.append(frame);
+  };
+  document.addEventListener('submit', event => {
+    if (event.target.matches('form[action="media/zip"]')) into_frame(event.target);
+  }, true);
 
   // --- the window for one picture ---
   let shown = { ids: [], at: 0, about: null };
@@ -122,6 +130,10 @@
       return [dt, dd];
     }));
     paint_star(shown.about.favourite);
+    for (const button of all('.acts [data-do], .acts [data-copy]', window_)) {
+      const what = 'copy' in button.dataset ? 'copy' : button.dataset.do;
+      button.hidden = shown.about.cannot.includes(what);
+    }
   };
   const paint_star = on => {
     const star = $('#viewer [data-do=star]');
@@ -164,7 +176,8 @@
       if (left.length) view(left, Math.min(shown.at, left.length - 1)); else close_viewer();
     }
     if (what === 'star' && in_viewer) paint_star(data.on);
-    if (['reuse', 'vary', 'seed'].includes(what)) close_viewer();
+    if (what === 'bin') data.ids.forEach(id => selected.delete(id));
+    if (['reuse', 'vary', 'seed', 'start'].includes(what)) close_viewer();
     trigger(what, data);
   };
 
@@ -204,13 +217,14 @@
     const data = Object.fromEntries(new FormData(form));
     trigger(form.dataset.send, 'on' in data ? { ...data, on: Boolean(data.on) } : data);
   });
-  const show_window = () => {
-    const window_ = $('#deal');
+  const open_once = (query, first) => {
+    const window_ = $(query);
     if (!window_ || window_.open || 'shown' in window_.dataset) return;
     window_.dataset.shown = ''; // once: what was closed stays closed
     window_.showModal();
-    $('input:not([type=hidden]), .go', window_)?.focus();
+    $(first, window_)?.focus();
   };
+  const show_window = () => open_once('#deal', 'input:not([type=hidden]), .go');
 
   // --- the prompt: kept while it is written, and settings pasted into it ---
   const keep_prompt = () => remembered(localStorage, 'prompt', $('#prompt textarea')?.value || '');
@@ -224,34 +238,47 @@
 
   // --- what was refused: said beside the field that it is about, wherever that is folded away ---
   const FIELDS = { super_resolution: 'super-resolution', init: 'start-from', mask: 'painter' };
-  const clear_refusal = () => {
-    all('.at-field').forEach(one => one.remove());
-    all('#play [aria-invalid]').forEach(one => one.removeAttribute('aria-invalid'));
+  const clear_faults = root => {
+    all('.at-field', root).forEach(one => one.remove());
+    all('[aria-invalid=true]', root).forEach(one => one.removeAttribute('aria-invalid'));
   };
-  const place_refusal = () => {
-    const said = $('#refused p[data-field]');
-    const field = said && $('#' + (FIELDS[said.dataset.field] || said.dataset.field));
-    if (!field || said.hidden) return;
+  const say_beside = (field, said, id, root, block = 'nearest') => {
     said.hidden = true;
-    clear_refusal();
-    if (field.closest('#play-form')) window.likeness.unfold(true);
+    clear_faults(root);
     const fold = field.closest('.gr-accordion');
     const closed = fold && $('.label-wrap:not(.open)', fold);
     if (closed) closed.click();
     setTimeout(() => {
-      clear_refusal();
+      clear_faults(root);
       const line = document.createElement('p');
       line.className = 'fault at-field';
-      line.id = 'refused-at-field';
+      line.id = id;
       line.setAttribute('role', 'alert');
       line.textContent = said.textContent;
       field.append(line);
       const box = $('textarea, input', field);
       box?.setAttribute('aria-invalid', 'true');
-      box?.setAttribute('aria-describedby', line.id);
+      box?.setAttribute('aria-describedby', id);
       box?.focus({ preventScroll: true });
-      field.scrollIntoView({ block: 'nearest' });
+      field.scrollIntoView({ block });
     }, closed ? 200 : 0);
+  };
+  // The picture to start from, wherever it is folded away; what to draw is said next.
+  const show_start = () => {
+    window.likeness.unfold(true);
+    $('#start-from .label-wrap:not(.open)')?.click();
+    setTimeout(() => {
+      $('#start-from')?.scrollIntoView({ behavior: 'smooth', block: 'nearest' });
+      $('#prompt textarea')?.focus({ preventScroll: true });
+    }, 200);
+  };
+  const clear_refusal = () => clear_faults($('#play') || document);
+  const place_refusal = () => {
+    const said = $('#refused p[data-field]');
+    const field = said && $('#' + (FIELDS[said.dataset.field] || said.dataset.field));
+    if (!field || said.hidden) return;
+    if (field.closest('#play-form')) window.likeness.unfold(true);
+    say_beside(field, said, 'refused-at-field', $('#play') || document);
   };
   document.addEventListener('input', event => { if (event.target.closest?.('#play')) clear_refusal(); });
 
@@ -311,13 +338,18 @@
   }, true);
 
   // --- settings from a picture that is dropped or chosen ---
-  const restore = async file => {
-    const answer = await fetch('media/settings', { method: 'POST', body: file }).catch(() => null);
-    const told = answer && await answer.json().catch(() => null);
-    if (told?.fields) trigger('restore', told);
-    else if (told?.error) notice(told.error);
+  const HEAD = 1 << 20; // bytes of a PNG in which its texts mostly stand, before what is drawn
+  const settings_in = async body => {
+    const answer = await fetch('media/settings', { method: 'POST', body }).catch(() => null);
+    return answer && await answer.json().catch(() => null);
   };
-  const dragged_file = event => [...(event.dataTransfer?.types || [])].includes('Files') && !event.target.closest?.('#init');
+  const restore = async file => {
+    const part = file.type === 'image/png' && file.size > HEAD && await settings_in(file.slice(0, HEAD));
+    const told = part?.fields ? part : await settings_in(file);
+    if (told?.fields) trigger('restore', told);
+    else notice(told?.error || $('.drop')?.dataset.failed || '');
+  };
+  const dragged_file = event => [...(event.dataTransfer?.types || [])].includes('Files') && !event.target.closest?.('#init, #ground-picture');
   const drop_sign = show => { const sign = $('.drop'); if (sign) sign.hidden = !show; };
   document.addEventListener('dragover', event => {
     if (!dragged_file(event)) { drop_sign(false); return; }
@@ -381,6 +413,9 @@
     show_window();
     own_clock();
     paint_selection();
+    const done = $('#stage [role=progressbar]')?.getAttribute('aria-valuenow');
+    const title = done ? `${done}% · Likeness` : 'Likeness'; // for whoever waits in another of the browser's tabs
+    if (document.title !== title) document.title = title;
   };
   const begin = () => {
     look();
@@ -405,9 +440,12 @@
   // --- what Gradio's events call ---
   window.likeness = {
     listen: to => { trigger = to; },
-    tell: (what, data) => trigger(what, data), // for the scripts of other tabs
+    // For the scripts of other tabs.
+    tell: (what, data) => trigger(what, data),
+    remembered, uuid, clear_faults, say_beside, open_once,
     focus: () => remembered(sessionStorage, 'job'),
     look: id => { if (id) remembered(sessionStorage, 'job', id); return id; },
+    picked: () => [...selected],
     // What the form asks with, kept so that it is found as it was left; a picture to start from is not.
     asking: (names, form) => {
       const held = Object.fromEntries(names.map((name, at) => [name, form[at]]));
@@ -437,7 +475,12 @@
       ticket = '';
       if (innerWidth <= 900) $('#play-stage')?.scrollIntoView({ behavior: 'smooth', block: 'start' });
     },
-    filled: () => { setTimeout(keep_prompt, 300); scrollTo({ top: 0, behavior: 'smooth' }); $('#generate')?.focus({ preventScroll: true }); },
+    filled: by => {
+      setTimeout(keep_prompt, 300);
+      if (by === 'start') { show_start(); return; }
+      scrollTo({ top: 0, behavior: 'smooth' });
+      $('#generate')?.focus({ preventScroll: true });
+    },
     turned: () => { scrollTo({ top: 0 }); $('#shelf .open')?.focus({ preventScroll: true }); },
     wanted: () => new URL(location).searchParams.get('tab') || tab,
     opened,

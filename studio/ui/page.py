@@ -21,10 +21,10 @@ BUSY, IDLE = 1.0, 5.0  # seconds between two looks at the jobs: while one of the
 TABS = ("playground", "tunes", "gallery", *KINDS, "jobs", "credits")
 # What the page's own script tells the handlers; each name is an event of the `ears` component.
 HEARD = (
-    "reuse", "vary", "seed", "reuse_job", "restore", "star", "bin", "unbin", "halt", "look", "turn",
+    "reuse", "vary", "seed", "start", "reuse_job", "restore", "star", "bin", "unbin", "halt", "look", "turn",
     "leaf", "visit", "deal", "settle", "send", "unsend", "look_tool", "tune_open", "tune_style", "tune_pause",
     "tune_resume", "tune_rest", "photo_out", "photo_crop", "photo_gone", "photos_sift", "photos_clear", "photos_check",
-    "tune_export", "tune_extend", "tune_doom", "tune_delete", "tune_gallery",
+    "tune_export", "tune_extend", "tune_doom", "tune_delete", "tune_gallery", "left_out", "tool_again",
 )  # fmt: skip
 EARS = f"window.likeness.listen(trigger, {list(HEARD)})"
 
@@ -241,14 +241,14 @@ def _wire_ears(
     tabs: gr.Tabs,
 ) -> None:
     # 1. What goes into the form.
-    for name in ("reuse", "vary", "seed", "reuse_job", "restore"):
+    for name in ("reuse", "vary", "seed", "start", "reuse_job", "restore"):
         ears_event = getattr(ears, name)
         ears_event(
             hearing(studio, _into_form(getattr(again, name))),
             None,
             [*play.form.all(), notice, tabs],
             **QUEUED,
-        ).success(None, None, None, js="() => window.likeness.filled()", api_visibility="private")
+        ).success(None, None, None, js=f"() => window.likeness.filled('{name}')", api_visibility="private")
 
     # 2. What changes pictures: said, and shown wherever they stand.
     for name in ("star", "bin", "unbin"):

@@ -61,6 +61,15 @@
     field.value = value;
     field.dispatchEvent(new Event('input', { bubbles: true }));
   };
+  // Where the brush is for those who move it by keys; it is drawn by the style sheet.
+  const show_cursor = () => {
+    painter.at ||= { x: canvas().width / 2, y: canvas().height / 2 };
+    const frame = canvas().parentElement.style;
+    frame.setProperty('--x', `${100 * painter.at.x / canvas().width}%`);
+    frame.setProperty('--y', `${100 * painter.at.y / canvas().height}%`);
+    frame.setProperty('--size', `${$('[data-brush]').value}px`);
+  };
+  document.addEventListener('focusin', event => { if (event.target === canvas()) show_cursor(); });
   const point = event => {
     const box = canvas().getBoundingClientRect();
     return { x: (event.clientX - box.left) * canvas().width / box.width, y: (event.clientY - box.top) * canvas().height / box.height };
@@ -79,7 +88,7 @@
     dab(painter.at, to, painter.erase);
     painter.at = to;
   });
-  document.addEventListener('pointerup', () => {
+  for (const end of ['pointerup', 'pointercancel']) document.addEventListener(end, () => {
     if (!painter.down) return;
     painter.down = false;
     hand_mask_over();
@@ -92,6 +101,7 @@
     if (event.key in moves) {
       const [x, y] = moves[event.key];
       painter.at = { x: painter.at.x + x, y: painter.at.y + y };
+      show_cursor();
       event.preventDefault();
     }
     if (event.key === ' ') {

@@ -70,8 +70,7 @@ def label(visit: Visit, *priced: Any) -> Any:
         charges = visit.studio.quote(priced_fields(priced))
     except StudioError:
         return gr.update(value=visit.words("form.generate"))
-    cost = ", ".join(visit.words.count(f"credit.{charge.kind}", charge.amount) for charge in charges)
-    return gr.update(value=visit.words("form.generate_for", price=cost))
+    return gr.update(value=visit.words("form.generate_for", price=views.cost(visit.words, charges)))
 
 
 def generate(visit: Visit, ticket: str, *values: Any) -> tuple[Any, Markup, Any]:
@@ -165,7 +164,7 @@ def _head(visit: Visit, job: Job) -> Markup:
     return el(
         "div",
         views.state(words, job),
-        el("span", views.title_of(words, job), class_="asked"),
+        el("span", views.title_of(visit, job), class_="asked"),
         el("span", f"{cost} · {words.seconds(job.seconds)}" if job.ended else cost, class_="hint"),
         el("span", class_="grow"),
         again,
@@ -204,7 +203,14 @@ def restore_from(visit: Visit) -> Markup:
     """The way to take settings from a picture file, for those who do not drop it onto the page."""
     words = visit.words
     file = el("input", type="file", accept="image/png,image/jpeg,image/webp", data_restore=True, class_="unseen")
-    drop = el("div", words("restore.drop"), class_="drop", hidden=True, aria_hidden="true")
+    drop = el(
+        "div",
+        words("restore.drop"),
+        class_="drop",
+        hidden=True,
+        aria_hidden="true",
+        data_failed=words("restore.failed"),
+    )
     return el("div", el("label", file, icon("picture"), words("restore.choose"), class_="quiet filebutton"), drop)
 
 

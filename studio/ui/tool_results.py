@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from studio.domain import Job, NotFound, Picture, StudioError
-from studio.ui import views
+from studio.tools import UpscaleRequest
+from studio.ui import recipe, views
 from studio.ui.html import button, el, icon
 from studio.ui.visit import Visit
 from studio.ui.words import Words
@@ -62,7 +63,7 @@ def head(visit: Visit, job: Job, pieces: Sequence[Piece]) -> Markup:
             _zip(words, made),
             *(_send(words, kind, made, whole=True) for kind in KINDS if kind != job.request.kind),
         ]
-    line.append(views.cancel(words, job))
+    line += [again(visit, job), views.cancel(words, job)]
     parts = [el("div", *line, class_="line")]
     if not job.ended:
         waiting = [one for one in visit.studio.active_jobs(visit.account)]
@@ -72,6 +73,17 @@ def head(visit: Visit, job: Job, pieces: Sequence[Piece]) -> Markup:
     elif job.request.pictures == 1 or job.state == "cancelled" or not any(piece.said for piece in pieces):
         parts.append(views.outcome(words, job))
     return el("section", *parts, class_="tool-head", data_job=job.id, data_state=job.state)
+
+
+def again(visit: Visit, job: Job) -> Markup | None:
+    """The button that does what is left of a job that failed or was cancelled, for the price it says."""
+    words, left = visit.words, visit.studio.workshop.left(visit.account, job)
+    if not left:
+        return None
+    scale = job.request.scale if isinstance(job.request, UpscaleRequest) else None
+    charges = visit.studio.workshop.quote(job.request.kind, len(left), scale=scale)
+    label = words("tools.for_price", what=words.count("tools.again", len(left)), price=views.cost(words, charges))
+    return button(label, icon_name="again", data_do="tool_again", data_job=job.id, class_="quiet")
 
 
 def _current(words: Words, job: Job, pieces: Sequence[Piece]) -> str | None:
@@ -148,9 +160,8 @@ def _told(words: Words, picture: Picture) -> str:
 
 def last_step(picture: Picture) -> Mapping[str, object]:
     """What the tool that made the picture says it did."""
-    steps = picture.recipe.get("tools")
-    last = steps[-1] if isinstance(steps, list) and steps else {}
-    return last if isinstance(last, dict) else {}
+    steps = recipe.steps_of(picture)
+    return steps[-1] if steps else {}
 
 
 def _actions(words: Words, job: Job, picture: Picture) -> Markup:

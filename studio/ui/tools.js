@@ -1,18 +1,13 @@
 // What the tool tabs do in the browser: the slider between before and after, files and folders dropped anywhere on a
-// tab, and pictures sent from one place of the page to another.
+// tab or chosen, and pictures sent from one place of the page to another.
 (() => {
   const $ = (query, root = document) => root.querySelector(query);
   const all = (query, root = document) => [...root.querySelectorAll(query)];
   const tickets = {};
   const TAKEN = /\.(jpe?g|png|webp|hei[cf])$/i;
-
-  const uuid = () => {
-    if (crypto.randomUUID) return crypto.randomUUID();
-    const bytes = crypto.getRandomValues(new Uint8Array(16)); // pages without TLS have no randomUUID
-    bytes[6] = (bytes[6] & 15) | 64;
-    bytes[8] = (bytes[8] & 63) | 128;
-    return [...bytes].map((byte, at) => ([4, 6, 8, 10].includes(at) ? '-' : '') + byte.toString(16).padStart(2, '0')).join('');
-  };
+  const SYSTEMS_OWN = /^(\..*|thumbs\.db|desktop\.ini)$/i; // what systems put into folders, which nobody handed in
+  const MOST_NAMED = 5;
+  const { uuid } = window.likeness;
 
   // --- before and after ---
   const places = new Map(); // where each slider stood: what is written anew by the server keeps it
@@ -30,15 +25,34 @@
 
   // --- files and folders, dropped anywhere on a tool's tab or chosen as a folder ---
   const open_tool = () => all('.tool').find(tool => tool.offsetParent);
+  const left = files => ({ count: files.length, names: files.slice(0, MOST_NAMED).map(file => file.name) });
+  const own = new WeakSet(); // events by which files were handed over: Gradio hears those alone
   const hand_over = (tool, files) => {
     const input = $('.takes-files input[type=file]', tool);
-    const taken = files.filter(file => TAKEN.test(file.name)).slice(0, 200);
+    const { folder: kind, most } = $('[data-folder]', tool)?.dataset || { most: Infinity }; // photos of a tune are counted as they are taken in
+    const here = all(`#files-${kind} .file-preview tr, #tray-${kind} li`).length;
+    const named = files.filter(file => !SYSTEMS_OWN.test(file.name));
+    const pictures = named.filter(file => TAKEN.test(file.name));
+    const taken = pictures.slice(0, Math.max(Number(most) - here, 0));
+    if (kind) window.likeness.tell('left_out', {
+      tool: kind, other: left(named.filter(file => !TAKEN.test(file.name))), more: left(pictures.slice(taken.length)),
+    });
     if (!input || !taken.length) return;
     const hold = new DataTransfer();
     taken.forEach(file => hold.items.add(file));
     input.files = hold.files;
-    input.dispatchEvent(new Event('change', { bubbles: true }));
+    const event = new Event('change', { bubbles: true });
+    own.add(event);
+    input.dispatchEvent(event);
   };
+  document.addEventListener('change', event => {
+    const input = event.target;
+    if (own.has(event) || !input.matches?.('.tool [id^=files-] input[type=file], [data-folder]')) return;
+    event.stopImmediatePropagation();
+    const files = [...input.files];
+    input.value = ''; // so that the same may be chosen again
+    if (files.length) hand_over(input.closest('.tool'), files);
+  }, true);
   const inside = async entry => {
     if (entry.isFile) return [await new Promise((done, failed) => entry.file(done, failed))];
     const reader = entry.createReader();
@@ -74,7 +88,7 @@
     if (sent) sent.closest('dialog')?.close();
     const picked = event.target.closest('[data-send-picked]');
     if (!picked) return;
-    const ids = all('#shelf [data-pick]:checked').map(box => box.dataset.pick);
+    const ids = window.likeness.picked();
     if (!ids.length) return;
     const button = document.createElement('button');
     Object.assign(button.dataset, { do: 'send', tool: picked.dataset.sendPicked, ids: ids.join(',') });

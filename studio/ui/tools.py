@@ -3,18 +3,18 @@
 The three are laid out and wired alike; what each may be told is in `tool_options`, how results look in `tool_results`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
-from studio.domain import Job, NotFound, Refused, StudioError
+from studio.domain import Job, NotFound, Refused
 from studio.tools import MOST_UPLOADS
-from studio.ui import tool_results, views
+from studio.ui import tool_asking, tool_results, views
 from studio.ui.html import html, print_of
+from studio.ui.tool_asking import ids_in, kind_of
 from studio.ui.tool_options import OPTIONS, Options
 from studio.ui.visit import QUEUED, QUIET, Visit, ids_of, text_of
 from studio.ui.words import t
@@ -27,13 +27,16 @@ NEWEST = 50  # jobs among which the newest of a tool is looked for
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """One tab's components. `sent` are ids of pictures that were sent here, `focus` is the job that is shown."""
+    """One tab's components. `sent` are ids of pictures that were sent here, `left` says which files were left out,
+    `focus` is the job that is shown."""
 
     kind: str
     tab: gr.Tab
     files: gr.File
     sent: gr.Textbox
     tray: gr.HTML
+    folder: gr.HTML
+    left: gr.HTML
     options: Options
     go: gr.Button
     refused: gr.HTML
@@ -77,6 +80,8 @@ def _tab(kind: str) -> Tool:
                 elem_id=f"files-{kind}",
                 elem_classes="takes-files",
             )
+            folder = html(f"folder-{kind}")
+            left = html(f"left-{kind}")
             options = OPTIONS[kind]()
             go = gr.Button(t(f"{kind}.go"), variant="primary", elem_classes="go", elem_id=f"go-{kind}")
             refused = html(f"refused-{kind}")
@@ -89,6 +94,8 @@ def _tab(kind: str) -> Tool:
             files=files,
             sent=hidden(),
             tray=tray,
+            folder=folder,
+            left=left,
             options=options,
             go=go,
             refused=refused,
@@ -118,47 +125,69 @@ def wire(
     for tool in tools:
         _wire_one(page, tool, on, want, [*others, *(one.tab for one in tools if one is not tool)])
     events: Any = ears
-    boxes = [box for tool in tools for box in (tool.sent, tool.tray)]
+    boxes = [box for tool in tools for box in (tool.sent, tool.tray, tool.left)]
 
-    # 1. Pictures that are sent here, and taken away again.
+    # 1. Pictures that are sent here, and taken away again; and what is left out of what is handed in.
     def sent(visit: Visit, data: Mapping[str, object], *held: str) -> list[Any]:
-        kind = _kind_of(data)
-        found: list[Any] = []
-        for tool, before in zip(tools, held, strict=True):
-            if tool.kind != kind:
-                found += [gr.skip(), gr.skip()]
-                continue
-            ids = list(dict.fromkeys([*_ids(before), *ids_of(data)]))[:MOST_UPLOADS]
-            found += [",".join(ids), tool_results.tray(visit, kind, ids)]
-        return [*found, gr.Tabs(selected=kind)]
+        def more(before: str) -> list[str]:
+            return list(dict.fromkeys([*ids_in(before), *ids_of(data)]))
+
+        return [*put(visit, tools, kind_of(data), held, more), gr.Tabs(selected=kind_of(data))]
 
     def unsent(visit: Visit, data: Mapping[str, object], *held: str) -> list[Any]:
-        kind, gone = _kind_of(data), set(ids_of(data))
-        found: list[Any] = []
-        for tool, before in zip(tools, held, strict=True):
-            ids = [one for one in _ids(before) if one not in gone]
-            found += [",".join(ids), tool_results.tray(visit, kind, ids)] if tool.kind == kind else [gr.skip()] * 2
-        return found
+        gone = set(ids_of(data))
+        return put(visit, tools, kind_of(data), held, lambda before: [id for id in ids_in(before) if id not in gone])
+
+    def left_out(visit: Visit, data: Mapping[str, object]) -> list[Any]:
+        kind, said = kind_of(data), tool_asking.left_out(visit, data)
+        return [said if tool.kind == kind else gr.skip() for tool in tools]
 
     held = [tool.sent for tool in tools]
     events.send(hear(sent), held, [*boxes, tabs], **QUEUED)
     events.unsend(hear(unsent), held, boxes, **QUEUED)
+    events.left_out(hear(left_out), None, [tool.left for tool in tools], **QUEUED)
 
-    # 2. A tool's job that is looked at, from the list of jobs.
-    def chosen(visit: Visit, data: Mapping[str, object]) -> list[Any]:
-        job = visit.studio.job(visit.account, text_of(data, "job"))
+    # 2. A tool's job that is looked at, from the list of jobs; or what is left of one, done again.
+    def shown(job: Job) -> list[Any]:
         kind = job.request.kind
         return [*(job.id if tool.kind == kind else gr.skip() for tool in tools), gr.Tabs(selected=kind)]
 
-    events.look_tool(hear(chosen), None, [*(tool.focus for tool in tools), tabs], **QUEUED)
+    def chosen(visit: Visit, data: Mapping[str, object]) -> list[Any]:
+        return shown(visit.studio.job(visit.account, text_of(data, "job")))
+
+    def again(visit: Visit, data: Mapping[str, object]) -> list[Any]:
+        return shown(visit.studio.workshop.again(visit.account, text_of(data, "job")))
+
+    focused_on = [*(tool.focus for tool in tools), tabs]
+    events.look_tool(hear(chosen), None, focused_on, **QUEUED)
+    events.tool_again(hear(again), None, focused_on, **QUEUED)
+
+
+def put(
+    visit: Visit, tools: Sequence[Tool], kind: str, held: Sequence[str], now: Callable[[str], list[str]]
+) -> list[Any]:
+    """What is sent to each tool, its tray, and what was left out: for the tool of that kind it is `now(before)`."""
+    found: list[Any] = []
+    for tool, before in zip(tools, held, strict=True):
+        if tool.kind != kind:
+            found += [gr.skip()] * 3
+            continue
+        ids = now(before)
+        kept, more = ids[:MOST_UPLOADS], len(ids) - MOST_UPLOADS
+        left = tool_asking.too_many(visit.words, more) if more > 0 else Markup("")
+        found += [",".join(kept), tool_results.tray(visit, kind, kept), left]
+    return found
 
 
 def _wire_one(page: gr.Blocks, tool: Tool, on: Callable[..., Any], want: gr.Textbox, others: Sequence[gr.Tab]) -> None:
     def label(visit: Visit, *asked: Any) -> Any:
-        return labelled(visit, tool, *asked)
+        return tool_asking.labelled(visit, tool.kind, tool.options, *asked)
 
-    def run(visit: Visit, ticket: str, *asked: Any) -> list[Any]:
-        return asked_for(visit, tool, ticket, *asked)
+    def run(visit: Visit, ticket: str, *asked: Any) -> Iterator[list[Any]]:
+        yield from tool_asking.asked_for(visit, tool.kind, tool.options, ticket, *asked)
+
+    def folder(visit: Visit) -> Markup:
+        return tool_asking.folder(visit, tool.kind)
 
     def look(visit: Visit, focus: str, seen: Any) -> list[Any]:
         return looked(visit, tool.kind, focus, seen)
@@ -167,17 +196,17 @@ def _wire_one(page: gr.Blocks, tool: Tool, on: Callable[..., Any], want: gr.Text
     changes = [tool.files.change, tool.sent.change, *(one.change for one in tool.options.components)]
     gr.on(changes, on(label), tool.asked(), tool.go, trigger_mode="always_last", **QUIET)
     page.load(on(label), tool.asked(), tool.go, **QUIET)
+    page.load(on(folder), None, tool.folder, **QUIET)
 
     # 2. A click on the button: taken in, queued, and then looked at.
     watched = [tool.focus, tool.seen]
     tool.go.click(
         on(run),
         [tool.ticket, *tool.asked()],
-        [tool.focus, tool.refused],
+        [tool.focus, tool.refused, tool.files, tool.sent, tool.tray],
         js=f"(ticket, ...asked) => [window.likenessTools.ticket('{tool.kind}'), ...asked]",
         trigger_mode="once",
-        show_progress="minimal",
-        api_visibility="private",
+        **QUEUED,
     ).success(None, None, None, js=f"() => window.likenessTools.asked('{tool.kind}')", api_visibility="private").then(
         on(look), watched, tool.watched(), **QUIET
     )
@@ -195,62 +224,6 @@ def _wire_one(page: gr.Blocks, tool: Tool, on: Callable[..., Any], want: gr.Text
 
 
 # --- handlers --------------------------------------------------------------------------------------------------------
-
-
-def labelled(visit: Visit, tool: Tool, sent: str, files: Any, *values: Any) -> Any:
-    """What the button says: what it does, and what that costs for the pictures that are here."""
-    words = visit.words
-    count = len(_ids(sent)) + len(files or [])
-    plain = gr.update(value=words(f"{tool.kind}.go"))
-    if not count:
-        return plain
-    try:
-        scale = tool.options.fields(*values).get("scale")
-        charges = visit.studio.workshop.quote(tool.kind, count, scale=scale if isinstance(scale, int) else None)
-    except StudioError:  # it is told when the button is pressed
-        return plain
-    cost = ", ".join(words.count(f"credit.{charge.kind}", charge.amount) for charge in charges)
-    what = words.count(f"{tool.kind}.go_for", count)
-    return gr.update(value=words("tools.for_price", what=what, price=cost))
-
-
-def asked_for(visit: Visit, tool: Tool, ticket: str, sent: str, files: Any, *values: Any) -> list[Any]:
-    """Takes the pictures in and queues what can be done. Gives the job to be shown, and what was said of each that
-    could not be read; the others are done all the same."""
-    workshop, account = visit.studio.workshop, visit.account
-    taken: list[str] = []
-    wrong: list[StudioError] = []
-    try:
-        # 1. What is wrong with all of it.
-        fields = tool.options.fields(*values)
-        behind = (
-            values[tool.options.behind] if tool.options.behind is not None and fields.get("on") == "picture" else None
-        )
-        workshop.check(tool.kind, fields, behind=behind is not None)
-        pictures = _ids(sent)
-        paths = [Path(file) for file in files or []]
-        if not pictures and not paths:
-            raise Refused("There is no picture yet: drop some here.", field="files", allowed=f"1 to {MOST_UPLOADS}")
-
-        # 2. The pictures, one after the other.
-        for hand_in in [
-            *((lambda id=id: workshop.take_picture(account, id)) for id in pictures),
-            *((lambda path=path: workshop.take_in(account, path)) for path in paths),
-        ]:
-            try:
-                taken.append(hand_in().upload)
-            except (Refused, NotFound) as error:
-                wrong.append(error)
-        if not taken:
-            return [gr.skip(), tool_results.refusals(visit, wrong)]
-
-        # 3. The job.
-        ground = workshop.take_in(account, Path(behind), field="behind").upload if behind else None
-        job = workshop.submit(account, tool.kind, fields, taken, behind=ground, job_id=ticket or None)
-    except StudioError as error:
-        workshop.drop(account, taken)
-        return [gr.skip(), tool_results.refusals(visit, [error])]
-    return [job.id, tool_results.refusals(visit, wrong, others=len(taken))]
 
 
 def looked(visit: Visit, kind: str, focus: Any, seen: Any) -> list[Any]:
@@ -281,14 +254,3 @@ def focused(visit: Visit, kind: str, focus: Any) -> Job | None:
             return job
     newest = visit.studio.jobs(visit.account, limit=NEWEST)
     return next((job for job in newest if job.request.kind == kind), None)
-
-
-def _ids(sent: Any) -> list[str]:
-    return [one for one in str(sent or "").split(",") if one][:MOST_UPLOADS]
-
-
-def _kind_of(data: Mapping[str, object]) -> str:
-    kind = text_of(data, "tool")
-    if kind not in KINDS:
-        raise Refused("tool must be one of those shown.", field="tool", allowed=", ".join(KINDS))
-    return kind

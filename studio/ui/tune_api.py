@@ -66,6 +66,9 @@ def add(studio: Studio) -> None:
         rank: int | None = None,
         seed: int | None = None,
         caption: str = "",
+        text_encoder: bool | None = None,
+        prior: bool = True,
+        mirrored: bool = True,
         policy: str = "keep-avatars",
         id: str | None = None,
         request: gr.Request = None,  # type: ignore[assignment]
@@ -88,13 +91,19 @@ def add(studio: Studio) -> None:
             rank: of the LoRA, 1 to 128; left out, as the base likes it.
             seed: 0 to 4294967295; left out, drawn.
             caption: what all photos share and is not the person, at most 2000 characters.
+            text_encoder: whether it learns too; left out, as the base likes it.
+            prior: false trains without the base's own pictures of the class, which keep it from forgetting the rest.
+            mirrored: false where left and right of the subject differ.
             policy: keep-avatars or delete-all: what goes with the model when its time is over.
             id: a UUID of your own; the same id with the same request is the same job.
         """
         visit = visit_of(studio, request)
         with told(visit):
-            given = {"base": base, "steps": steps, "rank": rank, "seed": seed, "caption": caption, "policy": policy}
-            fields = {**given, "name": name, "class_name": class_name, "consent": CONSENT}
+            fields: dict[str, object] = {
+                "base": base, "steps": steps, "rank": rank, "seed": seed, "caption": caption,
+                "text_encoder": text_encoder, "prior": prior, "mirrored": mirrored, "policy": policy,
+                "name": name, "class_name": class_name, "consent": CONSENT,
+            }  # fmt: skip
             if styles is not None:
                 fields["styles"] = styles
             if not flag("consent", consent):
@@ -123,6 +132,7 @@ def add(studio: Studio) -> None:
         style: str | None = None,
         prompt: str = "",
         negative: str = "",
+        base: str | None = None,
         size: str | None = None,
         steps: int | None = None,
         count: int = 8,
@@ -143,6 +153,7 @@ def add(studio: Studio) -> None:
             style: the id of a style; left out, none.
             prompt: what the sitter does and where, at most 2000 characters; {subject} stands for the sitter.
             negative: what should not be seen, at most 2000 characters.
+            base: the id of another base that its weights fit; left out, the one it was trained on.
             size: width and height in pixels as 512x768; left out, as the base likes it.
             steps: how many steps, 1 to 150; left out, as the base likes it.
             count: how many pictures, 1 to 8.
@@ -160,7 +171,8 @@ def add(studio: Studio) -> None:
                 "style": style, "prompt": prompt, "negative": negative, "count": count, "guidance": guidance,
                 "scheduler": scheduler, "seed": seed, "super_resolution": super_resolution,
                 "face_enhance": face_enhance, "tune_strength": strength,
-                **({} if size is None else sides_of(size)), **({} if steps is None else {"steps": steps}),
+                **({} if base is None else {"base": base}), **({} if size is None else sides_of(size)),
+                **({} if steps is None else {"steps": steps}),
             }  # fmt: skip
             return answers.of_job(studio.tuning.avatars(visit.account, tune_of(tune), fields, job_id=id))
 

@@ -6,22 +6,7 @@
   const tickets = {};
   const FIELDS = { class_name: 'class', crops: 'photos' };
   const PLACES = { new: '#tunes-new', more: '#tune-more' };
-  const wanted = new URLSearchParams(location.search).get('tune') || '';
-
-  const uuid = () => {
-    if (crypto.randomUUID) return crypto.randomUUID();
-    const bytes = crypto.getRandomValues(new Uint8Array(16)); // pages without TLS have no randomUUID
-    bytes[6] = (bytes[6] & 15) | 64;
-    bytes[8] = (bytes[8] & 63) | 128;
-    return [...bytes].map((byte, at) => ([4, 6, 8, 10].includes(at) ? '-' : '') + byte.toString(16).padStart(2, '0')).join('');
-  };
-  const store = (key, value) => {
-    try {
-      if (value === undefined) return sessionStorage.getItem(key) || '';
-      sessionStorage.setItem(key, value);
-    } catch { /* a browser that keeps nothing still shows everything */ }
-    return '';
-  };
+  const { remembered, uuid, clear_faults, say_beside, open_once } = window.likeness;
 
   // --- styles: found by words and shelf, at most so many chosen ---
   const find = picker => {
@@ -66,67 +51,46 @@
   });
 
   // --- what was refused: said beside the field that it is about, wherever that is folded away ---
-  const clear = root => {
-    all('.at-field', root).forEach(one => one.remove());
-    all('[aria-invalid=true]', root).forEach(one => one.removeAttribute('aria-invalid'));
-  };
   const place_refusal = kind => {
     const said = $(`#refused-${kind} p[data-field]`);
     const name = said && (FIELDS[said.dataset.field] || said.dataset.field);
     const field = name && $(`#${kind}-${name}`);
     if (!field || said.hidden) return;
-    said.hidden = true;
-    const fold = field.closest('.gr-accordion');
-    const closed = fold && $('.label-wrap:not(.open)', fold);
-    if (closed) closed.click();
-    setTimeout(() => {
-      clear($(PLACES[kind]));
-      const line = document.createElement('p');
-      line.className = 'fault at-field';
-      line.id = `refused-${kind}-at-field`;
-      line.setAttribute('role', 'alert');
-      line.textContent = said.textContent;
-      field.append(line);
-      const box = $('textarea, input', field);
-      box?.setAttribute('aria-invalid', 'true');
-      box?.setAttribute('aria-describedby', line.id);
-      box?.focus({ preventScroll: true });
-      field.scrollIntoView({ block: 'center', behavior: 'smooth' });
-    }, closed ? 200 : 0);
+    say_beside(field, said, `refused-${kind}-at-field`, $(PLACES[kind]), 'center');
   };
   document.addEventListener('input', event => {
-    for (const kind in PLACES) if (event.target.closest?.(PLACES[kind])) clear($(PLACES[kind]));
+    for (const kind in PLACES) if (event.target.closest?.(PLACES[kind])) clear_faults($(PLACES[kind]));
   });
-  const show_window = () => {
-    const window_ = $('#tune-doom');
-    if (!window_ || window_.open || 'shown' in window_.dataset) return;
-    window_.dataset.shown = ''; // once: what was closed stays closed
-    window_.showModal();
-    $('[data-close]', window_)?.focus();
-  };
+  let grid = ''; // the page of the grid that one went away from: "all tunes" leads back there
+  document.addEventListener('click', event => {
+    const back = event.target.closest('[data-do=tune_open][data-place=""]');
+    if (back && document.body.dataset.tunes !== 'all') back.dataset.place = grid;
+  }, true);
+
   const begin = () => new MutationObserver(records => {
-    show_window();
+    open_once('#tune-doom', '[data-close]');
     for (const kind in PLACES) if (records.some(one => one.target.closest?.(`#refused-${kind}`))) place_refusal(kind);
   }).observe(document.body, { childList: true, subtree: true });
   if (document.body) begin(); else document.addEventListener('DOMContentLoaded', begin);
 
   // --- what Gradio's events call ---
   window.likenessTunes = {
-    wanted: () => wanted,
+    wanted: () => new URL(location).searchParams.get('tune') || '', // of now: connected anew, one stays where one was
     show: place => {
-      const seen = place === '' ? 'all' : place === 'new' ? 'new' : 'one';
+      const seen = place === '' || place.startsWith('older:') ? 'all' : place === 'new' ? 'new' : 'one';
       if (document.body.dataset.tunes === seen && document.body.dataset.tune === place) return;
+      if (seen === 'all') grid = place;
       Object.assign(document.body.dataset, { tunes: seen, tune: place });
       const url = new URL(location);
       if (place) url.searchParams.set('tune', place); else url.searchParams.delete('tune');
       history.replaceState(null, '', url);
       scrollTo({ top: 0 });
     },
-    keep: text => { store('likeness.draft', text); },
-    kept: () => store('likeness.draft'),
+    keep: text => { remembered(sessionStorage, 'draft', text); },
+    kept: () => remembered(sessionStorage, 'draft'),
     ticket: kind => (tickets[kind] ||= uuid()),
     asked: (kind, refused) => {
-      if (!refused) { delete tickets[kind]; clear($(PLACES[kind]) || document); return; }
+      if (!refused) { delete tickets[kind]; clear_faults($(PLACES[kind]) || document); return; }
       const said = $(`#refused-${kind} p[data-field]`);
       if (said) { said.hidden = false; place_refusal(kind); } // the same sentence again is no change that is observed
     },

@@ -32,7 +32,7 @@ PARTS = ("grid", "head", "pictures", "rest")
 
 @dataclass(frozen=True, kw_only=True)
 class Tunes:
-    """The tab's components. `place` says what is seen: nothing for the grid, `new`, or a tune's id."""
+    """The tab's components. `place` says what is seen: a page of the grid, `new`, or a tune's id."""
 
     tab: gr.Tab
     place: gr.Textbox
@@ -90,7 +90,7 @@ def laid_out(studio: Studio) -> Tunes:
 
 def tune_at(visit: Visit, place: Any) -> Tune | None:
     """The tune whose page is seen; None where none is."""
-    if not isinstance(place, str) or place in ("", NEW):
+    if not isinstance(place, str) or place == NEW or tunes_grid.page_at(place) is not None:
         return None
     try:
         return visit.studio.tuning.get(visit.account, place)
@@ -108,7 +108,7 @@ def looked(visit: Visit, place: Any, seen: Any) -> list[Any]:
     elif place == NEW:
         now = {}
     else:
-        now = {"grid": tunes_grid.shown(visit)}
+        now = {"grid": tunes_grid.shown(visit, tunes_grid.page_at(place) or "")}
     prints = {part: print_of(markup) for part, markup in now.items()}
     # What is not seen keeps its place in what was seen, and is shown anew when it is come back to.
     return [
@@ -119,13 +119,20 @@ def looked(visit: Visit, place: Any, seen: Any) -> list[Any]:
 
 def place_of(visit: Visit, asked: Any) -> str:
     """The place that is asked for, where there is such a one; else the grid."""
+    if asked == NEW or tunes_grid.page_at(asked) is not None:
+        return asked
     tune = tune_at(visit, asked)
-    return tune.id if tune else NEW if asked == NEW else ""
+    return tune.id if tune else ""
 
 
 def arrived(visit: Visit, place: Any, seen: Any) -> list[Any]:
     """What the form for more pictures asks at a place that was just come to, and what is seen there."""
     return [*tunes_more.fitted(visit, tune_at(visit, place)), *looked(visit, place, seen)]
+
+
+def chosen(visit: Visit, place: Any, base: Any) -> list[Any]:
+    """What another base changes in the form for more pictures."""
+    return tunes_more.chosen(visit, tune_at(visit, place), base)
 
 
 def new_head(visit: Visit) -> Markup:
@@ -192,6 +199,8 @@ def wire(
     page.load(on(tunes_more.label), more.form.priced(), more.go, **QUIET)
     changes = [one.change for one in more.form.priced()]
     gr.on(changes, on(tunes_more.label), more.form.priced(), more.go, trigger_mode="always_last", **QUIET)
+    liked = [getattr(more.form, name) for name in tunes_more.LIKED]
+    more.form.base.input(on(chosen), [tab.place, more.form.base], liked, **QUIET)
     more.go.click(
         on(tunes_more.ask),
         [tab.place, more.ticket, *more.form.all()],

@@ -1,25 +1,41 @@
 """The grid of tunes: each with its newest picture, what it is, how far it is and how long it is kept."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from studio.domain import Job, Picture, StudioError, Tune, utc_now
+from studio.domain import Job, NotFound, Picture, StudioError, Tune, utc_now
 from studio.ui import tunes_guide, tunes_keeping, views
 from studio.ui.html import button, el, icon, join
 from studio.ui.visit import Visit
 from studio.ui.words import Words
 
-NEW = "new"  # the place where a new tune is begun; every other place is a tune's id, or nothing for the grid
-MOST_LISTED = 100
+NEW = "new"  # the place where a new tune is begun; every other place is a tune's id, or one of the grid's pages
+OLDER = "older:"  # with the id of the tune before it, a page of the grid; nothing is its first
+PER_PAGE = 48
 DAY = 86_400
 SOON = 7  # days before the end from which on it is pointed out
 
 
-def shown(visit: Visit) -> Markup:
-    """All tunes, newest first, and the way to a new one."""
+def page_at(place: object) -> str | None:
+    """The tune before the page of the grid that a place is, "" for the first page; None where it is none."""
+    if place == "":
+        return ""
+    return place.removeprefix(OLDER) if isinstance(place, str) and place.startswith(OLDER) else None
+
+
+def shown(visit: Visit, page: str = "") -> Markup:
+    """A page of the tunes, newest first, the way to the next one, and the way to a new tune."""
     words = visit.words
-    found = visit.studio.tuning.all(visit.account, limit=MOST_LISTED)
+    tuning = visit.studio.tuning
+    try:
+        found = tuning.all(visit.account, limit=PER_PAGE + 1, before=page or None)
+    except NotFound:
+        found = []
+    if page and not found:  # deleted meanwhile: from the beginning again
+        page, found = "", tuning.all(visit.account, limit=PER_PAGE + 1)
+    found, is_last = found[:PER_PAGE], len(found) <= PER_PAGE
     if not found:
         begin = button(words("tunes.new"), data_do="tune_open", data_place=NEW, class_="quiet go")
         return join(
@@ -32,11 +48,28 @@ def shown(visit: Visit) -> Markup:
             data_place=NEW, class_="tune add",
         ),
     )  # fmt: skip
-    grid = el("ul", add, *(el("li", _card(visit, one)) for one in found), class_="tunes")
-    return join(grid, tunes_keeping.listed(visit), tunes_guide.shown(words))
+    ends = ends_of(visit)
+    grid = el("ul", add, *(el("li", _card(visit, one, ends)) for one in found), class_="tunes")
+    pager = None if is_last and not page else _pager(words, page, found, is_last)
+    return join(grid, pager, tunes_keeping.listed(visit), tunes_guide.shown(words))
 
 
-def _card(visit: Visit, tune: Tune) -> Markup:
+def _pager(words: Words, page: str, found: Sequence[Tune], is_last: bool) -> Markup:
+    def way(key: str, drawn: str | None, place: str, off: bool) -> Markup:
+        return button(
+            words(key), icon_name=drawn, show_label=drawn is None, data_do="tune_open", data_place=place, disabled=off
+        )
+
+    return el(
+        "nav",
+        way("tunes.newest", None, "", not page),
+        way("tunes.older", "right", f"{OLDER}{found[-1].id}", is_last),
+        class_="pager",
+        aria_label=words("tunes.pages"),
+    )
+
+
+def _card(visit: Visit, tune: Tune, ends: Mapping[str, int]) -> Markup:
     words = visit.words
     job = visit.studio.job(visit.account, tune.job)
     told: list[Markup | None] = []
@@ -45,7 +78,7 @@ def _card(visit: Visit, tune: Tune) -> Markup:
     elif tune.state == "failed":
         told = [el("span", why(words, job), class_="fault")]
     elif tune.state == "ready":
-        told = [kept(visit, tune)]
+        told = [kept(visit.words, tune, ends.get(tune.id))]
     return el(
         "button",
         el("span", _thumbnail(visit, tune), class_="face"),
@@ -106,9 +139,8 @@ def why(words: Words, job: Job) -> str:
     return words.sentence(StudioError(job.error or "", allowed=job.error_allowed))
 
 
-def kept(visit: Visit, tune: Tune) -> Markup | None:
+def kept(words: Words, tune: Tune, at: int | None) -> Markup | None:
     """How many days a tune's model is kept, as a sentence; pointed out where they are few."""
-    words, at = visit.words, ends_at(visit, tune)
     if tune.state != "ready":
         return None
     if at is None:
@@ -117,8 +149,6 @@ def kept(visit: Visit, tune: Tune) -> Markup | None:
     return el("span", words.count("days_left", days), class_="soon" if days <= SOON else "hint")
 
 
-def ends_at(visit: Visit, tune: Tune) -> int | None:
-    """When a tune's model goes; None while nothing makes it go."""
-    found = visit.studio.retention.due(visit.account)
-    due = (one.at for one in found if one.what == "model" and one.id == tune.id)
-    return next(due, None)
+def ends_of(visit: Visit) -> dict[str, int]:
+    """When the tunes' models go, by tune; one that nothing makes go is not in it."""
+    return {one.id: one.at for one in visit.studio.retention.due(visit.account) if one.what == "model"}

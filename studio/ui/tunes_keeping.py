@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from studio.domain import StudioError, Tune
 from studio.retention import Due, Going, Receipt
+from studio.rules import new_id
 from studio.ui import deals
 from studio.ui.html import button, el, icon, join, moment
 from studio.ui.visit import Visit, text_of
@@ -103,7 +104,8 @@ def window(visit: Visit, data: Mapping[str, object], error: StudioError | None =
         data_send="tune_delete",
         method="dialog",
     )
-    return el("dialog", form, id="tune-doom", class_="window", aria_label=title)
+    # Another one each time: the one that was closed stays closed, and the same again would be no change on the page.
+    return el("dialog", form, id="tune-doom", class_="window", aria_label=title, data_asked=new_id())
 
 
 def _said(words: Words, going: Going) -> list[Markup]:

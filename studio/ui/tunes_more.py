@@ -9,9 +9,10 @@ from markupsafe import Markup
 
 from studio import quoting
 from studio.domain import Size, StudioError, Tune
+from studio.models import BaseInfo
 from studio.rules import MOST_COUNT, MOST_STEPS
 from studio.tunes import CLASSES
-from studio.ui import playground
+from studio.ui import playground, views
 from studio.ui.form import PRESETS, bases_here, seed_field, seed_in
 from studio.ui.html import html
 from studio.ui.visit import Visit
@@ -28,6 +29,7 @@ class Form:
     prompt: gr.Textbox
     style: gr.Dropdown
     count: gr.Slider
+    base: gr.Dropdown
     size: gr.Dropdown
     negative: gr.Textbox
     tune_strength: gr.Slider
@@ -71,6 +73,9 @@ def laid_out() -> More:
                 1, MOST_COUNT, MOST_COUNT, step=1, label=t("form.count"), elem_id="more-count", buttons=[]
             )
         with gr.Accordion(t("form.advanced"), open=False, elem_id="more-advanced"):
+            base = gr.Dropdown(
+                [], label=t("form.base"), info=t("more.base_info"), elem_id="more-base", visible=False
+            )  # fmt: skip
             with gr.Row(elem_classes="pair"):
                 tune_strength = gr.Slider(
                     0, MOST_STRENGTH, 1, step=0.05, label=t("more.tune_strength"), info=t("more.tune_strength_info"),
@@ -104,6 +109,7 @@ def laid_out() -> More:
         prompt=prompt,
         style=style,
         count=count,
+        base=base,
         size=size,
         negative=negative,
         tune_strength=tune_strength,
@@ -124,30 +130,52 @@ def fitted(visit: Visit, tune: Tune | None) -> list[Any]:
     """Updates, in the order of `NAMES`, that fit the form to a tune: its class's styles, what its base takes."""
     if tune is None:
         return [gr.skip() for _ in NAMES]
-    words, base = visit.words, bases_here(visit.studio).get(tune.base)
+    words, here = visit.words, bases_here(visit.studio)
     language = words.language
+    drawn_on = visit.studio.tuning.drawn_on(tune)
     styles = visit.studio.styles(class_name=tune.class_name if tune.class_name in CLASSES else None)
     named = [(f"{one.titled(language)} · {one.category.titled(language)}", one.id) for one in styles]
     updates: dict[str, Any] = {
         "prompt": gr.update(value=""),
         "style": gr.update(choices=[(words("form.no_style"), ""), *named], value=""),
+        "base": gr.update(
+            choices=[(here[one].title if one in here else one, one) for one in drawn_on],
+            value=tune.base,
+            visible=len(drawn_on) > 1,
+        ),
         "seed": gr.update(value=""),
         "tune_strength": gr.update(value=1),
     }
-    if base is not None:
-        steps = tune.recipe.get("draws_in", base.steps)
-        updates |= {
-            "steps": gr.update(value=steps),
-            "guidance": gr.update(value=base.guidance, visible=base.takes_guidance),
-            "negative": gr.update(visible=base.takes_negative),
-        }
+    updates |= as_liked(tune, here.get(tune.base))
     return [updates.get(name, gr.skip()) for name in NAMES]
 
 
-def request_fields(values: Sequence[Any], takes: Mapping[str, bool]) -> dict[str, object]:
-    """The fields of an `ImageRequest` that the form asks for, but for base and tune; `takes` says whether the base
-    takes guidance and a negative prompt. Raises Refused."""
+LIKED = ("steps", "guidance", "negative")
+
+
+def as_liked(tune: Tune, base: BaseInfo | None) -> dict[str, Any]:
+    """Updates of the fields of `LIKED` that fit them to a tune and the base that it is drawn on."""
+    if base is None:
+        return {}
+    steps = tune.recipe.get("draws_in", base.steps) if base.id == tune.base else base.steps
+    return {
+        "steps": gr.update(value=steps),
+        "guidance": gr.update(value=base.guidance, visible=base.takes_guidance),
+        "negative": gr.update(visible=base.takes_negative),
+    }
+
+
+def chosen(visit: Visit, tune: Tune | None, base: Any) -> list[Any]:
+    """What another base changes, in the order of `LIKED`."""
+    updates = {} if tune is None else as_liked(tune, bases_here(visit.studio).get(base))
+    return [updates.get(name, gr.skip()) for name in LIKED]
+
+
+def request_fields(values: Sequence[Any], bases: Mapping[str, BaseInfo]) -> dict[str, object]:
+    """The fields of an `ImageRequest` that the form asks for, but for the tune; what its base does not take is left
+    out. Raises Refused."""
     held = dict(zip(NAMES, values, strict=True))
+    base = bases.get(held["base"])
     asked: dict[str, object] = {
         "prompt": held["prompt"] or "",
         "style": held["style"] or None,
@@ -157,9 +185,11 @@ def request_fields(values: Sequence[Any], takes: Mapping[str, bool]) -> dict[str
         "super_resolution": bool(held["super_resolution"]),
         "face_enhance": bool(held["face_enhance"]),
     }
-    if takes.get("negative", True):
+    if held["base"]:
+        asked["base"] = held["base"]
+    if base is None or base.takes_negative:
         asked["negative"] = held["negative"] or ""
-    if takes.get("guidance", True):
+    if base is None or base.takes_guidance:
         asked["guidance"] = held["guidance"]
     asked |= seed_in(held["seed"])
     if held["size"]:
@@ -176,7 +206,7 @@ def label(visit: Visit, count: Any, super_resolution: Any, face_enhance: Any) ->
         charges = quoting.of_avatars(visit.studio.prices(), count, **tools)
     except StudioError:  # it is told when the button is pressed
         return gr.update(value=words("more.go"))
-    cost = ", ".join(words.count(f"credit.{charge.kind}", charge.amount) for charge in charges)
+    cost = views.cost(words, charges)
     return gr.update(value=words("tools.for_price", what=words.count("more.go_for", count), price=cost))
 
 
@@ -184,9 +214,8 @@ def ask(visit: Visit, place: str, ticket: str, *values: Any) -> Markup:
     """Queues more pictures of the tune at that place; what was refused, or nothing."""
     try:
         tune = visit.studio.tuning.get(visit.account, place)
-        base = bases_here(visit.studio).get(tune.base)
-        takes = {"guidance": base.takes_guidance, "negative": base.takes_negative} if base else {}
-        visit.studio.tuning.avatars(visit.account, tune.id, request_fields(values, takes), job_id=ticket or None)
+        asked = request_fields(values, bases_here(visit.studio))
+        visit.studio.tuning.avatars(visit.account, tune.id, asked, job_id=ticket or None)
     except StudioError as error:
         return playground.refusal(visit, error)
     return Markup("")

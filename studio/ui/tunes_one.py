@@ -46,7 +46,7 @@ def _title(visit: Visit, tune: Tune) -> Markup:
         el("h2", tune.name),
         tunes_grid.state(words, tune),
         el("span", *told, class_="hint"),
-        tunes_grid.kept(visit, tune),
+        tunes_grid.kept(visit.words, tune, tunes_grid.ends_of(visit).get(tune.id)),
     ]
     return el("div", *line, class_="line")
 

@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from studio import answers
-from studio.domain import ExportRequest, ImageRequest, ImportRequest, Job, NotFound, Picture, StudioError, TuneRequest
+from studio.domain import (
+    Charge,
+    ExportRequest,
+    ImageRequest,
+    ImportRequest,
+    Job,
+    NotFound,
+    Picture,
+    StudioError,
+    TuneRequest,
+)
 from studio.ui.html import button, el, icon, join
 from studio.ui.visit import Visit
 from studio.ui.words import Words
@@ -26,10 +36,12 @@ def excerpt(text: str) -> str:
     return line if len(line) <= EXCERPT else f"{line[: EXCERPT - 1]}…"
 
 
-def title_of(words: Words, job: Job) -> str:
+def title_of(visit: Visit, job: Job) -> str:
     """What a job is called in a list."""
+    words = visit.words
     if isinstance(job.request, ImageRequest):
-        return excerpt(job.request.prompt)
+        asked = excerpt(job.request.prompt)
+        return f"{asked} · {visit.style_title(job.request.style)}" if job.request.style else asked
     if isinstance(job.request, TuneRequest):
         return f"{words(f'kind.{job.request.kind}')} · {job.request.name}"
     return words(f"kind.{job.request.kind}")
@@ -220,10 +232,15 @@ def state(words: Words, job: Job) -> Markup:
     return el("span", words(f"state.{key}"), class_=f"state {key}")
 
 
+def cost(words: Words, charges: Sequence[Charge]) -> str:
+    """What something costs, in credits."""
+    return ", ".join(words.count(f"credit.{charge.kind}", charge.amount) for charge in charges)
+
+
 def price(words: Words, job: Job) -> str:
     """What it has cost, or what is held for it."""
-    cost = answers.charged(job) if job.ended else {charge.kind: charge.amount for charge in job.charges}
-    said = ", ".join(words.count(f"credit.{kind}", amount) for kind, amount in cost.items())
+    amounts = answers.charged(job) if job.ended else {charge.kind: charge.amount for charge in job.charges}
+    said = ", ".join(words.count(f"credit.{kind}", amount) for kind, amount in amounts.items())
     return said if job.ended else words("job.held", price=said)
 
 
@@ -263,5 +280,5 @@ def outcome(words: Words, job: Job) -> Markup:
         )
     elif job.state == "cancelled":
         parts.append(el("p", words("job.was_cancelled", n=job.delivered, of=job.request.pictures), class_="hint"))
-    parts += [el("p", warning, class_="warn") for warning in job.warnings]
+    parts += [el("p", words.said(warning), class_="warn") for warning in job.warnings]
     return join(*parts)

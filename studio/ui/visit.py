@@ -3,6 +3,7 @@
 import inspect
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,16 @@ class Visit:
             raise NotFound("There is no such account.", field="account")
         self.studio.counter.balances(account)
         return account
+
+    def style_title(self, id: str) -> str:
+        """A style as this visitor calls it; its id where there is no such style any more."""
+        return next((one.titled(self.words.language) for one in self.studio.styles() if one.id == id), id)
+
+    def base_titles(self) -> dict[str, str]:
+        """Every base's title by its id, which is added where several have the same."""
+        bases = self.studio.bases()
+        often = Counter(one.title for one in bases)
+        return {one.id: one.title if often[one.title] == 1 else f"{one.title} ({one.id})" for one in bases}
 
 
 def visit_of(studio: Studio, request: Any) -> Visit:

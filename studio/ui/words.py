@@ -17,6 +17,8 @@ from studio.domain import StudioError
 
 FOLDER = Path(__file__).with_name("words")
 LANGUAGES = ("en", "de")
+NAMED = {"field": ("form", "deal", "more", "new", "background"), "kind": ("credits",), "state": ("tune_state",)}
+"""Where the names are that a sentence's parts have on the page."""
 
 
 @cache
@@ -84,14 +86,20 @@ class Words:
         """A sentence of the studio in this language, where its file knows how to say it; else as it is."""
         for pattern, text in said(self.language):
             if found := pattern.fullmatch(sentence):
-                values = {name: self._name(name, value) for name, value in found.groupdict().items()}
-                return text.format(**values)
+                values = {name: self._part(name, value) for name, value in found.groupdict("").items()}
+                return text.format(**values).rstrip()
         return sentence
 
-    def _name(self, group: str, value: str) -> str:
-        """A field by the name that a form gives it."""
-        keys = (f"{form}.{value}" for form in ("form", "deal"))
-        return next((self(key) for key in keys if group == "field" and self.has(key)), value)
+    def _part(self, group: str, value: str) -> str:
+        """What was found in a sentence, in this language where its group is one of those that are said themselves."""
+        if group in ("said", "day"):
+            return self.said(value)
+        if group == "ways":
+            return "; ".join(self.said(way) for way in value.split("; "))
+        if group == "thing":  # word for word: it may be the name of a file, which is nobody's sentence
+            return next((text for pattern, text in said(self.language) if pattern.pattern == value), value)
+        keys = (f"{table}.{value.replace('-', '_')}" for table in NAMED.get(group, ()))
+        return next((self(key) for key in keys if self.has(key)), value)
 
 
 @cache

@@ -47,7 +47,7 @@ class Apprentice:
             "draws_in": 2,
             "steps": self.steps,
             "rank": 4,
-            "base": {"id": request.base},
+            "base": {"id": request.base, "family": "starter"},
         }
         yield Trained(index=0, file=file, losses=tuple(losses), recipe=recipe)
 

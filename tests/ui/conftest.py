@@ -13,15 +13,13 @@ import pytest
 from PIL import Image
 
 from studio.domain import OWNER, Clock, Job, Picture, utc_now
-from studio.pipelines.weights import Catalogue
 from studio.service import Studio
 from studio.settings import Settings
 from studio.workshop import KINDS
-from tests.test_workshop import WEIGHTS, a_file
 from tests.touch_up import TouchUp
 from tests.ui.apprentice import Apprentice
 from tests.ui.artist import Artist
-from tests.ui.serving import a_base
+from tests.ui.serving import a_base, tool_weights
 
 PATIENCE = 60.0
 # Gradio reads these when it is imported, which collecting these tests does.
@@ -63,9 +61,7 @@ def opened(root: Path, artist: Artist, *, clock: Clock = utc_now, **settings: An
     a_base(root / "models")
     # The cache is where Gradio was told when it was imported.
     set_as = Settings(data=root / "data", models=root / "models", **{"port": 0, "upload_mb": 1, **settings})
-    for name in WEIGHTS:
-        weight = Catalogue.read().weight(name)
-        a_file(root / "models" / weight.file, weight.bytes)
+    tool_weights(root / "models")
     runners = {"image": artist, "tune": Apprentice(), **dict.fromkeys(KINDS, TouchUp())}
     return Studio.open(set_as, {"HF_HUB_CACHE": str(root / "hub")}, runners=runners, clock=clock)
 

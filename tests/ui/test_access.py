@@ -7,6 +7,7 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from PIL import Image
 from studio.domain import OWNER
 from studio.rules import new_id
 from studio.settings import Settings
+from studio.ui import views
 from studio.ui.access import BODY_MOST, Guard, blocked_paths, is_served
+from studio.ui.visit import Visit
+from studio.ui.words import Words
 from tests.fakes import CLIENT
 from tests.ui.conftest import Served, png
 
@@ -63,9 +67,16 @@ def test_what_a_picture_tells_is_escaped_by_nobody_but_shown_as_text(served: Ser
 
 
 def test_its_words_come_in_the_readers_language(served: Served) -> None:
-    (picture,) = served.pictures()
+    (picture,) = served.pictures(prompt="a man", style="flat-cartoon")
     told = httpx.get(f"{served.url}media/pictures/{picture.id}/about", headers={"accept-language": "de-AT,en;q=0.5"})
     assert ["Größe", "512 x 512"] in told.json()["pairs"]
+    assert ["Stil", "Flacher Cartoon"] in told.json()["pairs"] and ["Basismodell", "Starter"] in told.json()["pairs"]
+
+    job = served.studio.job(OWNER, picture.job)
+    visit = Visit(studio=served.studio, account=OWNER, words=Words("de"))
+    assert views.title_of(visit, job) == "a man · Flacher Cartoon"
+    warned = replace(job, warnings=("Z-Image takes no negative prompt: it was left out.",))
+    assert "Z-Image nimmt keinen negativen Prompt" in views.outcome(visit.words, warned)
 
 
 def test_a_zip_has_every_picture_once_and_their_recipes(served: Served) -> None:

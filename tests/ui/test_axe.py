@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from studio.domain import OWNER, Picture
+from studio.workshop import KINDS
+from tests.test_workshop import png
+from tests.touch_up import NO_FACE
 from tests.ui.conftest import Served
+from tests.ui.test_tools import made as worked_on
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: start.py test installs it")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -19,6 +23,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or next(
 pytestmark = pytest.mark.browser
 PATIENCE = 60_000  # milliseconds that the page has for anything
 BAD = ("serious", "critical")
+TABS = ["Playground", "Tunes", "Gallery", "Upscale", "Face", "Background", "Jobs", "Credits"]
 MOST_STOPS = 300  # of the Tab key, until it has been through a tab of the page
 WRITTEN = '<img src=x onerror="window.ran=1"> ${window.ran = 1} {{window.ran}} "\'><script>window.ran = 1</script>'
 
@@ -35,10 +40,14 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def made(served: Served) -> list[Picture]:
-    """Something for every tab to show: pictures, a job that failed, a prompt that would like to be a program."""
+def made(served: Served, tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
+    """Something for every tab to show: pictures, what tools made and could not do, a job that failed, a prompt that
+    would like to be a program."""
     served.done(prompt="this one will fail", count=2)
     served.done(prompt=WRITTEN)
+    folder = tmp_path_factory.mktemp("handed in")
+    for kind in KINDS:
+        worked_on(served, png(folder / "a.png"), png(folder / "b.png", 40), png(folder / "c.png", NO_FACE), kind=kind)
     return served.pictures(count=4, style="toon")
 
 
@@ -63,11 +72,13 @@ def tabs(page: Any) -> list[str]:
 
 
 def open_tab(page: Any, name: str) -> None:
-    """As the keyboard opens it."""
+    """As the keyboard opens it; a tool's with what became of its pictures."""
     tab = page.get_by_role("tab", name=name, exact=True).first
     tab.focus()
     page.keyboard.press("Enter")
     sync_api.expect(tab).to_have_attribute("aria-selected", "true")
+    if name.lower() in KINDS:
+        sync_api.expect(page.locator(f"#results-{name.lower()} [data-compare]").first).to_be_visible()
 
 
 def unfold(page: Any) -> None:
@@ -94,7 +105,7 @@ def faults(page: Any) -> list[str]:
 def test_no_tab_has_a_serious_fault(page: Any, look: str) -> None:
     page.evaluate("dark => document.body.classList.toggle('dark', dark)", look == "dark")
     names = tabs(page)
-    assert {"Playground", "Gallery", "Jobs", "Credits"} <= set(names)
+    assert names == TABS
     found: dict[str, list[str]] = {}
     for name in names:
         open_tab(page, name)
@@ -134,7 +145,7 @@ MISSED = """() => {
 }"""
 
 
-@pytest.mark.parametrize("name", ["Playground", "Gallery", "Jobs", "Credits"])
+@pytest.mark.parametrize("name", TABS)
 def test_the_tab_key_reaches_everything(page: Any, name: str) -> None:
     open_tab(page, name)
     unfold(page)

@@ -10,10 +10,11 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from studio.domain import OWNER, Picture
+from studio.domain import OWNER, Picture, Refused
 from studio.pipelines.picture_files import read
 from studio.rules import new_id
-from studio.ui import playground, tool_results, tools
+from studio.tools import MOST_UPLOADS
+from studio.ui import playground, tool_asking, tool_results, tools
 from studio.ui.tool_options import hex_of
 from studio.ui.visit import Visit
 from tests.test_workshop import cut_short, png
@@ -124,10 +125,17 @@ def tabs() -> dict[str, tools.Tool]:
         return {tool.kind: tool for tool in tools.laid_out()}
 
 
+def asked(visit: Visit, tool: tools.Tool, *values: Any) -> list[Any]:
+    """What a click on the button comes to in the end."""
+    *_, last = tool_asking.asked_for(visit, tool.kind, tool.options, *values)
+    return last
+
+
 def test_the_button_says_what_it_costs(visit: Visit, tabs: dict[str, tools.Tool]) -> None:
-    said = tools.labelled(visit, tabs["upscale"], "one,two", ["three.png"], 4, "auto")["value"]
+    options = tabs["upscale"].options
+    said = tool_asking.labelled(visit, "upscale", options, "one,two", ["three.png"], 4, "auto")["value"]
     assert said == "Upscale 3 pictures – 6 credits"
-    assert tools.labelled(visit, tabs["upscale"], "", None, 4, "auto")["value"] == "Upscale"
+    assert tool_asking.labelled(visit, "upscale", options, "", None, 4, "auto")["value"] == "Upscale"
 
 
 def test_a_click_queues_what_can_be_read_and_says_of_each_what_cannot(
@@ -135,7 +143,8 @@ def test_a_click_queues_what_can_be_read_and_says_of_each_what_cannot(
 ) -> None:
     files = [str(png(tmp_path / "a.png")), str(cut_short(tmp_path / "<b>.jpg"))]
     sent = served.pictures(count=1)[0].id
-    focus, said = tools.asked_for(visit, tabs["upscale"], new_id(), f"{sent},{new_id()}", files, 2, "auto")
+    focus, said, *emptied = asked(visit, tabs["upscale"], new_id(), f"{sent},{new_id()}", files, 2, "auto")
+    assert emptied == [None, "", ""], "what was queued is not paid again with the next batch"
     assert served.ended(focus).delivered == 2
     assert "&lt;b&gt;.jpg is damaged" in said and "There is no such picture" in said
     head, results, seen = tools.looked(visit, "upscale", focus, {})
@@ -146,15 +155,80 @@ def test_a_click_queues_what_can_be_read_and_says_of_each_what_cannot(
 
 def test_with_no_picture_nothing_is_queued(visit: Visit, tabs: dict[str, tools.Tool]) -> None:
     before = len(visit.studio.jobs(visit.account))
-    _, said = tools.asked_for(visit, tabs["face"], new_id(), "", None, 0.8, "auto")
+    _, said, *kept = asked(visit, tabs["face"], new_id(), "", None, 0.8, "auto")
     assert "drop some here" in said
+    assert [one.get("__type__") for one in kept] == ["update"] * 3, "what was refused stays as it was handed in"
     assert len(visit.studio.jobs(visit.account)) == before
 
 
 def test_a_double_click_is_one_job(visit: Visit, tabs: dict[str, tools.Tool], tmp_path: Path) -> None:
     ticket, files = new_id(), [str(png(tmp_path / "a.png"))]
-    one, two = (tools.asked_for(visit, tabs["face"], ticket, "", files, 0.8, "auto")[0] for _ in range(2))
+    one, two = (asked(visit, tabs["face"], ticket, "", files, 0.8, "auto")[0] for _ in range(2))
     assert one == two == ticket
+
+
+def test_while_pictures_are_taken_in_it_is_told_how_many_are(
+    served: Served, visit: Visit, tabs: dict[str, tools.Tool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tool_asking, "LOOK", 0.001)
+    files = [str(png(tmp_path / f"{width}.png", width)) for width in range(20, 40)]
+    *told, last = tool_asking.asked_for(visit, "face", tabs["face"].options, new_id(), "", files, 0.8, "auto")
+    assert told and all("of 20</p>" in one[1] and 'role="progressbar"' in one[1] for one in told)
+    assert served.ended(last[0]).delivered == 20
+
+
+def test_who_closes_the_tab_meanwhile_has_asked_all_the_same(
+    served: Served, visit: Visit, tabs: dict[str, tools.Tool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tool_asking, "LOOK", 0.001)
+    ticket, files = new_id(), [str(png(tmp_path / f"{width}.png", width)) for width in range(20, 40)]
+    asking = tool_asking.asked_for(visit, "face", tabs["face"].options, ticket, "", files, 0.8, "auto")
+    next(asking)
+    asking.close()
+    again = asked(visit, tabs["face"], ticket, "", files, 0.8, "auto")
+    assert again[0] == ticket
+    assert served.ended(ticket).delivered == 20
+
+
+def test_more_than_a_job_has_is_refused_before_anything_is_read(visit: Visit, tabs: dict[str, tools.Tool]) -> None:
+    before = len(visit.studio.jobs(visit.account))
+    _, said, *_ = asked(visit, tabs["face"], new_id(), "a,b", ["gone.png"] * MOST_UPLOADS, 0.8, "auto")
+    assert "202 pictures are 2 too many for one job, which has at most 200." in said
+    assert len(visit.studio.jobs(visit.account)) == before
+
+
+def test_what_is_left_out_is_named_as_far_as_anybody_reads(visit: Visit) -> None:
+    none = {"count": 0, "names": []}
+    other = {"count": 1, "names": ["<b>.raw"]}
+    more = {"count": 40, "names": ["a.png", "b.png"]}
+    said = tool_asking.left_out(visit, {"other": other, "more": more})
+    assert "1 left out, since only JPEG, PNG, WebP and HEIF are taken: &lt;b&gt;.raw." in said
+    assert "40 left out, since one job has at most 200 pictures: a.png, b.png and 38 more." in said
+    assert tool_asking.left_out(visit, {"other": none, "more": none}) == ""
+    for bad in (None, 7, {"count": "7", "names": []}, {"count": 1, "names": ["x" * 300]}, {"count": -1, "names": []}):
+        with pytest.raises(Refused):
+            tool_asking.left_out(visit, {"other": none, "more": bad})
+
+
+def test_more_pictures_sent_than_a_job_has_are_left_out_and_that_is_said(
+    visit: Visit, tabs: dict[str, tools.Tool]
+) -> None:
+    sent = [new_id() for _ in range(MOST_UPLOADS + 3)]
+    kept, _, left, *rest = tools.put(visit, [tabs["face"], tabs["upscale"]], "face", ["", ""], lambda before: sent)
+    assert kept.split(",") == sent[:MOST_UPLOADS]
+    assert "3 left out, since one job has at most 200 pictures." in left
+    assert [one.get("__type__") for one in rest] == ["update"] * 3
+
+
+def test_a_job_that_failed_can_be_tried_again_for_the_price_on_its_button(
+    served: Served, visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = served.studio.job(OWNER, made(served, png(tmp_path / "a.png"))[0].job)
+    assert tool_results.again(visit, job) is None
+    monkeypatch.setattr(served.studio.workshop, "left", lambda account, job: ("one", "two"))
+    button = tool_results.again(visit, job)
+    assert button is not None
+    assert "Try 2 pictures again – 4 credits" in button and f'data-job="{job.id}"' in button
 
 
 def test_what_was_sent_and_deleted_meanwhile_is_not_shown(served: Served, visit: Visit) -> None:

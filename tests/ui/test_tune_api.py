@@ -19,12 +19,12 @@ ENDPOINTS = {
     "/tune_check": ["files", "class_name", "photos", "crop"],
     "/tune_train": [
         "files", "name", "class_name", "consent", "base", "steps", "styles", "photos", "crop", "leave_out_bad", "rank",
-        "seed", "caption", "policy", "id",
+        "seed", "caption", "text_encoder", "prior", "mirrored", "policy", "id",
     ],
     "/tunes": ["limit", "before"],
     "/avatars": [
-        "tune", "style", "prompt", "negative", "size", "steps", "count", "super_resolution", "face_enhance", "guidance",
-        "scheduler", "seed", "strength", "id",
+        "tune", "style", "prompt", "negative", "base", "size", "steps", "count", "super_resolution", "face_enhance",
+        "guidance", "scheduler", "seed", "strength", "id",
     ],
 }  # fmt: skip
 
@@ -56,7 +56,9 @@ def test_the_endpoints_and_their_arguments_are_the_commands(client: Client) -> N
 
 def test_photos_become_a_tune_and_its_avatars_and_are_found_by_it(client: Client, served: Served, files: Any) -> None:
     assert client.predict(files, "object", "drawn", api_name="/tune_check")["may_start"]
-    job = train(client, files, styles=["toon"])
+    otherwise = {"text_encoder": False, "prior": False, "mirrored": False}
+    job = train(client, files, styles=["toon"], **otherwise)
+    assert {name: job["request"][name] for name in otherwise} == otherwise
     assert (job["kind"], job["price"], job["charges"][0]["kind"]) == ("tune", 1, "tune")
     assert ended(client, job["id"])["state"] == "done"
     tune = next(one for one in client.predict(api_name="/tunes")["tunes"] if one["id"] == job["tune"])

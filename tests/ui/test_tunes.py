@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from studio.domain import OWNER, Tune
+from studio.pipelines.families import FAMILIES
 from studio.rules import new_id
 from studio.tuning import STATEMENT
 from studio.ui import gallery, new_tune_form, new_tune_photos, new_tune_styles, tunes, tunes_grid, tunes_more, tunes_one
@@ -276,7 +277,7 @@ def test_more_pictures_are_asked_for_once_at_the_price_that_is_said(served: Serv
     assert tunes_more.label(visit, 3, False, False)["value"] == "Make 3 pictures – 3 tune-image credits"
     assert "3 credits" in tunes_more.label(visit, 3, True, False)["value"]
     asked = dict(
-        zip(tunes_more.NAMES, ["as a pirate", "comic", 2, "", "hats", 1.1, 2, 3.0, 7, False, False], strict=True)
+        zip(tunes_more.NAMES, ["as a pirate", "comic", 2, "", "", "hats", 1.1, 2, 3.0, 7, False, False], strict=True)
     )
     ticket = new_id()
     for _ in range(2):
@@ -299,6 +300,46 @@ def test_a_place_that_is_not_ones_own_is_the_grid(client: Visit, ready: Tune) ->
     assert "No tunes yet" in tunes_grid.shown(client)
 
 
+def test_the_form_for_more_pictures_takes_the_tunes_own_base_whatever_becomes_of_it(
+    visit: Visit, ready: Tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(tune: Tune) -> tuple[Any, list[Any]]:
+        update = dict(zip(tunes_more.NAMES, tunes_more.fitted(visit, tune), strict=True))["base"]
+        return update["value"], [value for _, value in update["choices"]]
+
+    learning = replace(ready, state="training", recipe={})
+    assert asked(ready) == asked(learning) == ("starter", ["starter"])
+    gone = replace(ready, base="owner/gone", recipe={**ready.recipe, "base": {"family": "starter"}})
+    assert asked(gone) == ("owner/gone", ["owner/gone", "starter"])
+    steps, guidance, _ = tunes_more.chosen(visit, gone, "starter")
+    assert steps["value"] == FAMILIES["starter"].steps and guidance["visible"]
+    assert tunes_more.chosen(visit, ready, "starter")[0]["value"] == ready.recipe["draws_in"]
+
+
+def test_many_tunes_are_turned_over_page_by_page(
+    served: Served, visit: Visit, ready: Tune, set_of: tuple[str, Found], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(served, started(visit, *set_of, name="Newer")[0])
+    known = [one.id for one in visit.studio.tuning.all(OWNER)]
+    assert 'class="pager"' not in tunes_grid.shown(visit), "all of them are on one page"
+    monkeypatch.setattr(tunes_grid, "PER_PAGE", 1)
+
+    def seen_at(place: str) -> tuple[list[str], str, bool]:
+        """The tunes of a page, the place of the page after it, and whether it is the last."""
+        assert tunes.place_of(visit, place) == place and tunes.tune_at(visit, place) is None
+        grid = tunes.looked(visit, place, {})[0]
+        older = re.search(r'data-place="(older:[0-9a-f-]{36})"( disabled)?', grid)
+        assert older is not None
+        return re.findall(r'data-place="([0-9a-f-]{36})"', grid), older[1], older[2] is not None
+
+    seen, page, is_last = [], "", False
+    for _ in known:
+        ids, page, is_last = seen_at(page)
+        seen += ids
+    assert seen == known and is_last, "each once, newest first, and nothing behind the last"
+    assert seen_at(f"older:{new_id()}") == seen_at(""), "from the beginning, where that tune was deleted meanwhile"
+
+
 def test_the_loss_is_drawn_and_told(visit: Visit, ready: Tune) -> None:
     drawn = tunes_one.plotted(visit.words, ready.losses)
     assert drawn is not None and "<polyline" in drawn and "Loss: 0.377 at the start, 0.095 now" in drawn
@@ -316,8 +357,7 @@ def test_days_left_are_said_and_pointed_out_when_they_are_few(
         (3600, "1 day left", "soon"),
         (-5, "0 days", "soon"),
     ):
-        monkeypatch.setattr(tunes_grid, "ends_at", lambda visit, tune, at=now + seconds: at)
-        shown = tunes_grid.kept(visit, ready)
+        shown = tunes_grid.kept(visit.words, ready, now + seconds)
         assert shown is not None and said in shown and look in shown
 
 

@@ -6,14 +6,14 @@ import re
 import statistics
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.ui.browsing import FLAGS, PATIENCE, ROOT, Home, Visitor, held, needed, served
+from tests.ui.browsing import PATIENCE, ROOT, Home, Visitor, held
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
@@ -21,41 +21,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 Visit = Callable[..., Visitor]
 LATE = 500  # milliseconds: five times what the price may take on idle cores
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    needed()
-    with served(tmp_path_factory.mktemp("home") / "data") as studio:
-        yield studio
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = needed()
-    with playwright.sync_playwright() as driver:
-        expect.set_options(timeout=PATIENCE)
-        found = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def visit(browser: Any, home: Home) -> Iterator[Visit]:
-    """Opens the page as somebody new; at the end none of the pages has complained."""
-    contexts: list[Any] = []
-    visitors: list[Visitor] = []
-
-    def opened(tab: str = "", **options: Any) -> Visitor:
-        given = {"viewport": {"width": 1280, "height": 900}, "locale": "en-US", "reduced_motion": "reduce", **options}
-        contexts.append(browser.new_context(**given))
-        visitors.append(Visitor(contexts[-1].new_page(), f"{home.url}?tab={tab}" if tab else home.url))
-        return visitors[-1]
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert [fault for visitor in visitors for fault in visitor.faults] == []
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +67,7 @@ def test_a_reload_in_the_middle_finds_the_job_and_it_can_be_cancelled(visit: Vis
     expect(one.at("#stage [role=progressbar]")).to_be_visible()
     expect(one.at("#stage .said")).to_contain_text("%")
     expect(one.at("#made .coming img")).to_be_visible()
+    expect(one.page).to_have_title(re.compile(r"^\d+% · Likeness$"))
 
     one.page.reload()
     one.ready()
@@ -114,6 +80,7 @@ def test_a_reload_in_the_middle_finds_the_job_and_it_can_be_cancelled(visit: Vis
     one.state("cancelled")
     ended = home.ended(job)
     assert ended["charged"].get("playground", 0) < ended["price"]
+    expect(one.page).to_have_title("Likeness")
 
 
 def test_what_is_refused_is_said_beside_its_field(visit: Visit) -> None:
@@ -134,6 +101,29 @@ def test_use_again_brings_a_pictures_settings_back(visit: Visit, home: Home) -> 
     expect(one.at("#random input")).not_to_be_checked()
     for field, value in (("steps", "2"), ("width", "192"), ("height", "256"), ("count", "1")):
         expect(one.at(f"#{field} input[type=number]")).to_have_value(value)
+
+
+def test_a_picture_is_started_from(visit: Visit, home: Home) -> None:
+    made = home.made("a clown", size="192x256", steps=2)["made"][0]
+    one = visit()
+    one.at(f'#made [data-view="{made["id"]}"]').click()
+    one.at("#viewer [data-do=start]").click()
+    expect(one.at("#viewer")).not_to_be_visible()
+    expect(one.at("#init img")).to_be_visible()
+    expect(one.at("#painter .canvas")).to_be_visible()
+    for field, value in (("width", "192"), ("height", "256")):
+        expect(one.at(f"#{field} input[type=number]")).to_have_value(value)
+
+    one.write("a sad clown")
+    one.number("count", 1)
+    one.number("steps", 4)
+    job = one.go()
+    one.state("done")
+    assert [(one["width"], one["height"]) for one in home.ended(job)["made"]] == [(192, 256)]
+    one.at("#made [data-view]").first.click()
+    expect(one.at("#viewer dl")).to_contain_text("Strength")
+    one.at("#viewer [data-do=reuse]").click()
+    expect(one.at("#notice .notice")).to_contain_text("except: Picture to start from")
 
 
 def test_a_dropped_picture_restores_its_settings(visit: Visit, home: Home) -> None:
@@ -268,6 +258,15 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
+# What is seen in front of the bar, at places all along it.
+OVER_THE_BAR = """() => {
+    const { left, width, top, height } = document.querySelector('#tabs > .tab-wrapper').getBoundingClientRect();
+    const places = [...Array(80).keys()].map(n => left + width * (n + .5) / 80);
+    const seen = places.map(x => document.elementFromPoint(x, top + height / 2));
+    return seen.filter(one => !one.closest('#topbar, .tab-wrapper')).map(one => one.outerHTML.slice(0, 90));
+}"""
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_tab_fits_its_window(visit: Visit, shelf: list[str], look: str) -> None:
     one = visit(**LOOKS[look])
@@ -276,6 +275,16 @@ def test_every_tab_fits_its_window(visit: Visit, shelf: list[str], look: str) ->
     for name in names:
         one.tab(name)
         assert one.wider() <= 0, name
+    one.tab("gallery")
+    one.page.mouse.wheel(0, 600)
+    one.page.wait_for_function("() => scrollY > 100")
+    for always in ("#tab-gallery-button", "#topbar .chip >> nth=0"):
+        expect(one.at(always)).to_be_in_viewport()
+    one.tab("playground")
+    for step in range(1, 9):
+        one.page.evaluate("y => scrollTo(0, y)", 60 * step)
+        assert one.page.evaluate(OVER_THE_BAR) == [], "what is scrolled goes below the bar"
+    one.page.evaluate("scrollTo(0, 0)")
     if look == "phone":
         one.tab("playground")
         expect(one.at("#generate")).to_be_in_viewport()
@@ -298,21 +307,24 @@ SHOTS = {
     "playground": ("playground", {"viewport": {"width": 1360, "height": 860}}),
     "playground-dark": ("playground", {"viewport": {"width": 1360, "height": 860}, "color_scheme": "dark"}),
     "gallery": ("gallery", {"viewport": {"width": 1360, "height": 860}}),
-    "jobs": ("jobs", {"viewport": {"width": 1360, "height": 860}}),
     "phone": ("playground", LOOKS["phone"]),
+    "guide": ("tunes", {"viewport": {"width": 1100, "height": 900}}),
 }
+# All pictures in sight; those of other tabs and further down are loaded when one comes to them.
+LOADED = """() => [...document.images].every(
+    one => one.complete || !one.checkVisibility() || one.getBoundingClientRect().top > innerHeight)"""
 DRAWN = (  # for the pictures of the README
     "portrait of a smiling woman with long red hair, teal background, storybook style",
     "portrait of a man with short black hair and a beard, yellow background, comic style",
     "portrait of a woman with glasses, purple background, flat cartoon style",
-    "portrait of a smiling man with blond hair, green background, toon style",
+    "portrait of a smiling man with blonde hair, green background, toon style",
 )
 
 
 @pytest.mark.skipif(
-    "LIKENESS_SCREENSHOTS" not in os.environ, reason="LIKENESS_SCREENSHOTS=1 makes the README's pictures"
+    "LIKENESS_SCREENSHOTS" not in os.environ, reason="LIKENESS_SCREENSHOTS=1 makes the pictures of README and docs"
 )
-def test_the_readmes_pictures_are_made(visit: Visit, home: Home, tmp_path: Path) -> None:
+def test_the_pictures_of_readme_and_docs_are_made(visit: Visit, home: Home, tmp_path: Path) -> None:
     for number, prompt in enumerate((*DRAWN[1:], DRAWN[0])):
         home.made(prompt, size="512x512", steps=25, count=4, seed=7 + 10 * number)
     folder = ROOT / "docs" / "screenshots"
@@ -321,8 +333,12 @@ def test_the_readmes_pictures_are_made(visit: Visit, home: Home, tmp_path: Path)
         one = visit(tab, **options)
         if tab == "playground":
             one.write(DRAWN[0])
-        one.page.wait_for_function("() => [...document.images].every(image => image.complete)")
-        one.page.screenshot(path=tmp_path / f"{name}.png")
+        one.page.wait_for_function(LOADED)
+        seen: Any = one.page
+        if name == "guide":
+            seen = one.at(".guide .fold >> nth=0")
+            seen.locator("summary").click()
+        seen.screenshot(path=tmp_path / f"{name}.png")
         with Image.open(tmp_path / f"{name}.png") as shot:
             shot.convert("RGB").save(folder / f"{name}.webp", "WEBP", quality=80, method=6)
         assert (folder / f"{name}.webp").stat().st_size < 150_000, name
