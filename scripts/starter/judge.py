@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from starter.dataset import Drawings
-from starter.optimizer import MasterWeights
+from starter.optimizer import FAST, MasterWeights
 from starter.portrait import ATTRIBUTES, Portrait
 from starter.training import Run, Shape, run
 
@@ -71,7 +71,7 @@ def train(state: Path, drawings: Drawings, plan: Run) -> Judge:
 
     def loss(_shape: Shape, rows: np.ndarray, _step: int) -> Tensor:
         judge.train()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", FAST, enabled=FAST is not torch.float32):
             scores = judge(_disturbed(prepare(drawings.pictures[rows])))
         losses = [
             nn.functional.cross_entropy(scores[n].float(), classes[n][rows], ignore_index=-1, label_smoothing=0.02)

@@ -9,8 +9,9 @@ from markupsafe import Markup
 
 from studio.domain import CREDIT_KINDS
 from studio.ui import account_book, deals, office, shop
+from studio.ui.ears import heard
 from studio.ui.html import el, html, join, moment, print_of
-from studio.ui.visit import QUEUED, QUIET, Visit
+from studio.ui.visit import QUIET, Visit
 from studio.ui.words import t
 
 ALL = ""
@@ -89,9 +90,8 @@ def wire(tab: Credits, on: Callable[..., Any], hear: Callable[..., Any], ears: g
         whose = visit.whose(data.get("whose"))
         return [whose, "", *looked(visit, seen, whose, kind, phase, "")]
 
-    events: Any = ears
-    events.leaf(hear(leafed), look, [tab.place, *tab.watched()], **QUEUED)
-    events.visit(hear(visited), look, [tab.whose, tab.place, *tab.watched()], **QUEUED).success(
+    heard(ears, "leaf", hear(leafed), look, [tab.place, *tab.watched()])
+    heard(ears, "visit", hear(visited), look, [tab.whose, tab.place, *tab.watched()]).success(
         None, None, None, js="() => scrollTo({ top: 0 })", api_visibility="private"
     )
 
@@ -100,8 +100,8 @@ def wire(tab: Credits, on: Callable[..., Any], hear: Callable[..., Any], ears: g
         done = deals.done(visit, data)
         return [done.dialog, done.notice or gr.skip(), *looked(visit, seen, *asked)]
 
-    events.deal(hear(deals.offered), None, tab.deal, **QUEUED)
-    events.settle(hear(dealt), look, [tab.deal, notice, *tab.watched()], **QUEUED)
+    heard(ears, "deal", hear(deals.offered), None, tab.deal)
+    heard(ears, "settle", hear(dealt), look, [tab.deal, notice, *tab.watched()])
 
 
 def choices(visit: Visit) -> tuple[Any, Any]:

@@ -9,11 +9,12 @@ import gradio as gr
 from studio.service import Studio
 from studio.ui import new_tune_doing as doing
 from studio.ui import new_tune_form
+from studio.ui.ears import heard
 from studio.ui.html import html
 from studio.ui.new_tune_form import Form
 from studio.ui.new_tune_photos import Found
 from studio.ui.tools import ACCEPTED
-from studio.ui.visit import QUEUED, QUIET, Visit, text_of
+from studio.ui.visit import QUEUED, QUIET, Visit
 from studio.ui.words import t
 
 
@@ -93,7 +94,6 @@ def wire(
     page: gr.Blocks, new: NewTune, on: Callable[..., Any], hear: Callable[..., Any], ears: gr.HTML, place: gr.Textbox
 ) -> None:
     """What happens when photos are dropped, something is chosen, or the training is asked for."""
-    events: Any = ears
     form = new.form
     # 1. Photos: taken in and checked; each changed.
     new.files.upload(
@@ -106,13 +106,13 @@ def wire(
         def changed(visit: Visit, data: Mapping[str, object], draft: str, found: Found, what: str = what) -> Any:
             return doing.photo_changed(visit, what, data, draft, found)
 
-        getattr(events, what)(hear(changed), [new.draft, new.found], [new.draft, new.photos], **QUEUED)
+        heard(ears, what, hear(changed), [new.draft, new.found], [new.draft, new.photos])
 
     def check(visit: Visit, data: Mapping[str, object], *asked: Any) -> Iterator[list[Any]]:
         del data
         yield from doing.rechecked(visit, *asked)
 
-    events.photos_check(hear(check), new.set_asked(), new.set_shown(), **QUEUED)
+    heard(ears, "photos_check", hear(check), new.set_asked(), new.set_shown())
     new.draft.change(None, new.draft, None, js="text => window.likenessTunes.keep(text)", api_visibility="private")
     page.load(
         on(doing.reopened),
@@ -124,13 +124,13 @@ def wire(
     page.load(None, None, new.draft, js="() => window.likenessTunes.kept()", api_visibility="private")
 
     # 2. Styles, and the price that follows them.
-    def picked(visit: Visit, data: Mapping[str, object], styles: str) -> str:
-        return doing.style_picked(styles, text_of(data, "style"))
+    def picked(visit: Visit, data: Mapping[str, object]) -> str:
+        return doing.styles_picked(data)
 
     choice = [new.styles, form.class_name, form.base]
     gr.on([form.class_name.input, form.base.input], on(doing.styles_for), choice, [new.styles, new.picker], **QUIET)
     page.load(on(doing.styles_for), choice, [new.styles, new.picker], **QUIET)
-    events.tune_style(hear(picked), new.styles, new.styles, **QUEUED)
+    heard(ears, "tune_styles", hear(picked), None, new.styles)
     new.styles.change(on(doing.label), new.styles, [new.go, new.cost], **QUIET)
     gr.on(
         [page.load, form.base.input],
@@ -145,7 +145,9 @@ def wire(
         on(doing.start),
         [new.ticket, new.draft, new.found, new.styles, *form.all()],
         [place, new.refused, new.draft, new.found, new.photos, form.consent, form.name],
-        js="(ticket, ...asked) => [window.likenessTunes.ticket('new'), ...asked]",
+        # The styles as they are seen, however soon the click comes after they were chosen.
+        js="(ticket, draft, found, styles, ...asked) =>"
+        " [window.likenessTunes.ticket('new'), draft, found, window.likenessTunes.styles(styles), ...asked]",
         trigger_mode="once",
         show_progress="minimal",
         api_visibility="private",

@@ -114,9 +114,9 @@ def styles_for(visit: Visit, styles: str, class_name: str, base: str) -> tuple[s
     return ",".join(held), new_tune_styles.shown(visit, held, class_name)
 
 
-def style_picked(styles: str, id: str) -> str:
-    """The choice with one style more or one less."""
-    return ",".join(new_tune_styles.toggled(styles, id))
+def styles_picked(data: Mapping[str, object]) -> str:
+    """The styles that are chosen now, as the page's script tells them."""
+    return ",".join(new_tune_styles.ids_in(data.get("styles")))
 
 
 def base_chosen(visit: Visit, base: str) -> list[Any]:

@@ -37,14 +37,6 @@ def chosen(visit: Visit, text: object, class_name: str, base: str) -> list[str]:
     return [one for one in held if one in fitting]
 
 
-def toggled(text: object, id: str) -> list[str]:
-    """The choice with one more or one less; a ninth is not taken."""
-    held = ids_in(text)
-    if id in held:
-        return [one for one in held if one != id]
-    return [*held, id][:MOST_STYLES]
-
-
 def shown(visit: Visit, held: Sequence[str], class_name: str) -> Markup:
     """What is chosen, a search, the shelves, and all styles that fit the class. The page's script finds among them."""
     words = visit.words

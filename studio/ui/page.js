@@ -6,7 +6,7 @@
   const params = new URLSearchParams(location.search);
   let tab = params.get('tab') || '';
   let opening = true;
-  let trigger = () => {};
+  const trigger = window.likenessEars.tell;
   let ticket = '';
   const selected = new Set();
 
@@ -439,9 +439,8 @@
 
   // --- what Gradio's events call ---
   window.likeness = {
-    listen: to => { trigger = to; },
     // For the scripts of other tabs.
-    tell: (what, data) => trigger(what, data),
+    tell: trigger,
     remembered, uuid, clear_faults, say_beside, open_once,
     focus: () => remembered(sessionStorage, 'job'),
     look: id => { if (id) remembered(sessionStorage, 'job', id); return id; },

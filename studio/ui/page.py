@@ -9,6 +9,7 @@ from markupsafe import Markup
 from studio.service import Studio
 from studio.ui import again, api, credits, gallery, jobs, playground, tool_api, tools, topbar, tune_api, tunes
 from studio.ui.credits import Credits
+from studio.ui.ears import LISTEN, heard
 from studio.ui.form import NAMES
 from studio.ui.gallery import Gallery
 from studio.ui.html import html, print_of
@@ -19,14 +20,6 @@ from studio.workshop import KINDS
 
 BUSY, IDLE = 1.0, 5.0  # seconds between two looks at the jobs: while one of them runs, and while none does
 TABS = ("playground", "tunes", "gallery", *KINDS, "jobs", "credits")
-# What the page's own script tells the handlers; each name is an event of the `ears` component.
-HEARD = (
-    "reuse", "vary", "seed", "start", "reuse_job", "restore", "star", "bin", "unbin", "halt", "look", "turn",
-    "leaf", "visit", "deal", "settle", "send", "unsend", "look_tool", "tune_open", "tune_style", "tune_pause",
-    "tune_resume", "tune_rest", "photo_out", "photo_crop", "photo_gone", "photos_sift", "photos_clear", "photos_check",
-    "tune_export", "tune_extend", "tune_doom", "tune_delete", "tune_gallery", "left_out", "tool_again",
-)  # fmt: skip
-EARS = f"window.likeness.listen(trigger, {list(HEARD)})"
 
 
 def build(studio: Studio) -> gr.Blocks:
@@ -46,7 +39,7 @@ def build(studio: Studio) -> gr.Blocks:
                 book = credits.laid_out()
         notice = html("notice")
         viewer = html("viewer-place")
-        ears = html("ears", js_on_load=EARS)
+        ears = html("ears", js_on_load=LISTEN)
         want = gr.Textbox("", visible="hidden", show_label=False, container=False)
         seen = gr.State({})
         timer = gr.Timer(BUSY)
@@ -242,21 +235,22 @@ def _wire_ears(
 ) -> None:
     # 1. What goes into the form.
     for name in ("reuse", "vary", "seed", "start", "reuse_job", "restore"):
-        ears_event = getattr(ears, name)
-        ears_event(
+        heard(
+            ears,
+            name,
             hearing(studio, _into_form(getattr(again, name))),
             None,
             [*play.form.all(), notice, tabs],
-            **QUEUED,
         ).success(None, None, None, js=f"() => window.likeness.filled('{name}')", api_visibility="private")
 
     # 2. What changes pictures: said, and shown wherever they stand.
     for name in ("star", "bin", "unbin"):
-        getattr(ears, name)(
+        heard(
+            ears,
+            name,
             hearing(studio, _on_pictures(getattr(gallery, name))),
             [play.focus, *shelf.asked()],
             [notice, play.stage, shelf.grid, job_list],
-            **QUEUED,
         )
 
     # 3. Jobs: cancelled, or looked at in the Playground.
@@ -268,16 +262,16 @@ def _wire_ears(
         job = playground.focused(visit, data.get("job"))
         return job.id if job else "", playground.stage(visit, job.id if job else ""), gr.Tabs(selected="playground")
 
-    ears.halt(hearing(studio, halted), [play.focus, seen, *shelf.asked()], watched, **QUEUED)
-    ears.look(hearing(studio, chosen), None, [play.focus, play.stage, tabs], **QUEUED)
+    heard(ears, "halt", hearing(studio, halted), [play.focus, seen, *shelf.asked()], watched)
+    heard(ears, "look", hearing(studio, chosen), None, [play.focus, play.stage, tabs])
 
     # 4. Pages of the gallery.
     def turned(visit: Visit, data: Mapping[str, object], *asked: Any) -> tuple[str, Markup]:
         place = gallery.place_of(visit, data)
         return place, gallery.shown(visit, *[*asked[:-1], place])
 
-    ears.tune_gallery(hearing(studio, gallery.of_tune), None, [*shelf.chosen(), tabs], **QUEUED)
-    ears.turn(hearing(studio, turned), shelf.asked(), [shelf.place, shelf.grid], **QUEUED).then(
+    heard(ears, "tune_gallery", hearing(studio, gallery.of_tune), None, [*shelf.chosen(), tabs])
+    heard(ears, "turn", hearing(studio, turned), shelf.asked(), [shelf.place, shelf.grid]).then(
         None, None, None, js="() => window.likeness.turned()", api_visibility="private"
     )
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from studio.domain import Job, NotFound, Refused
 from studio.tools import MOST_UPLOADS
 from studio.ui import tool_asking, tool_results, views
+from studio.ui.ears import heard
 from studio.ui.html import html, print_of
 from studio.ui.tool_asking import ids_in, kind_of
 from studio.ui.tool_options import OPTIONS, Options
@@ -124,7 +125,6 @@ def wire(
     """What happens in the three tabs, and how pictures and jobs come to them from elsewhere on the page."""
     for tool in tools:
         _wire_one(page, tool, on, want, [*others, *(one.tab for one in tools if one is not tool)])
-    events: Any = ears
     boxes = [box for tool in tools for box in (tool.sent, tool.tray, tool.left)]
 
     # 1. Pictures that are sent here, and taken away again; and what is left out of what is handed in.
@@ -143,9 +143,9 @@ def wire(
         return [said if tool.kind == kind else gr.skip() for tool in tools]
 
     held = [tool.sent for tool in tools]
-    events.send(hear(sent), held, [*boxes, tabs], **QUEUED)
-    events.unsend(hear(unsent), held, boxes, **QUEUED)
-    events.left_out(hear(left_out), None, [tool.left for tool in tools], **QUEUED)
+    heard(ears, "send", hear(sent), held, [*boxes, tabs])
+    heard(ears, "unsend", hear(unsent), held, boxes)
+    heard(ears, "left_out", hear(left_out), None, [tool.left for tool in tools])
 
     # 2. A tool's job that is looked at, from the list of jobs; or what is left of one, done again.
     def shown(job: Job) -> list[Any]:
@@ -159,8 +159,8 @@ def wire(
         return shown(visit.studio.workshop.again(visit.account, text_of(data, "job")))
 
     focused_on = [*(tool.focus for tool in tools), tabs]
-    events.look_tool(hear(chosen), None, focused_on, **QUEUED)
-    events.tool_again(hear(again), None, focused_on, **QUEUED)
+    heard(ears, "look_tool", hear(chosen), None, focused_on)
+    heard(ears, "tool_again", hear(again), None, focused_on)
 
 
 def put(

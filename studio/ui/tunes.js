@@ -33,8 +33,9 @@
     }
     chip.setAttribute('aria-pressed', on);
     count.textContent = count.dataset.says.replace('#', before + (on ? 1 : -1));
-    window.likeness.tell('tune_style', { style: chip.dataset.style });
+    window.likeness.tell('tune_styles', { styles: chosen() });
   };
+  const chosen = () => all('#new-styles [data-style][aria-pressed=true]').map(chip => chip.dataset.style).join();
   document.addEventListener('click', event => {
     const chip = event.target.closest('[data-style]');
     if (chip) choose(chip);
@@ -88,6 +89,7 @@
     },
     keep: text => { remembered(sessionStorage, 'draft', text); },
     kept: () => remembered(sessionStorage, 'draft'),
+    styles: told => $('#new-styles .picker') ? chosen() : told,
     ticket: kind => (tickets[kind] ||= uuid()),
     asked: (kind, refused) => {
       if (!refused) { delete tickets[kind]; clear_faults($(PLACES[kind]) || document); return; }

@@ -19,11 +19,12 @@ from studio.ui import (
     tunes_one,
     tunes_pictures,
 )
+from studio.ui.ears import heard
 from studio.ui.html import button, el, html, join, print_of
 from studio.ui.new_tune import NewTune
 from studio.ui.tunes_grid import NEW
 from studio.ui.tunes_more import More
-from studio.ui.visit import QUEUED, QUIET, Visit, text_of
+from studio.ui.visit import QUIET, Visit, text_of
 from studio.ui.words import t
 
 LOOK = 1.0  # seconds between two looks while the tab is open
@@ -177,7 +178,6 @@ def wire(
     others: Sequence[gr.Tab],
 ) -> None:
     """What happens in the tab, and how one comes to it from elsewhere on the page."""
-    events: Any = ears
     more = tab.more
     look = [tab.place, tab.seen]
 
@@ -185,7 +185,7 @@ def wire(
     def went(visit: Visit, data: Mapping[str, object]) -> list[Any]:
         return [place_of(visit, text_of(data, "place")), gr.Tabs(selected="tunes")]
 
-    events.tune_open(hear(went), None, [tab.place, tabs], **QUEUED)
+    heard(ears, "tune_open", hear(went), None, [tab.place, tabs])
     # A view is seen when it has been filled in: nothing moves under the hand of who is about to click.
     tab.place.change(on(arrived), look, [*more.form.all(), *tab.watched()], **QUIET).then(
         None, tab.place, None, js="place => window.likenessTunes.show(place)", api_visibility="private"
@@ -220,7 +220,7 @@ def wire(
             said = done(visit, what, data)
             return [said, *looked(visit, *seen)]
 
-        getattr(events, what)(hear(act), look, [notice, *tab.watched()], **QUEUED)
+        heard(ears, what, hear(act), look, [notice, *tab.watched()])
 
     def ended(visit: Visit, data: Mapping[str, object], seen: Any) -> list[Any]:
         try:
@@ -230,8 +230,8 @@ def wire(
         said = told(visit.words("doom_model.done" if place else "doom_all.done"))
         return [Markup(""), said, place, *looked(visit, place, seen)]
 
-    events.tune_doom(hear(tunes_keeping.window), None, tab.window, **QUEUED)
-    events.tune_delete(hear(ended), tab.seen, [tab.window, notice, tab.place, *tab.watched()], **QUEUED)
+    heard(ears, "tune_doom", hear(tunes_keeping.window), None, tab.window)
+    heard(ears, "tune_delete", hear(ended), tab.seen, [tab.window, notice, tab.place, *tab.watched()])
 
     # 4. Looked at again and again while the tab is the one that is open.
     tab.timer.tick(on(looked), look, tab.watched(), trigger_mode="once", **QUIET)

@@ -211,6 +211,38 @@ def test_pictures_are_marked_deleted_and_brought_back(visit: Visit, shelf: list[
     one.shelf_is("(ids, one, two) => ids.includes(one) && ids.includes(two)", *shelf[1:3])
 
 
+def test_quick_clicks_are_all_heard(visit: Visit, shelf: list[str]) -> None:
+    one = visit("gallery")
+    few = shelf[3:8]
+    stars = one.at(", ".join(f'#shelf [data-id="{id}"] .star.on' for id in few))
+    for on in (True, False):
+        one.at(f'#shelf [data-id="{few[0]}"]').wait_for()
+        one.page.evaluate(
+            "ids => ids.forEach(id => document.querySelector(`#shelf [data-id='${id}'] [data-do=star]`).click())", few
+        )
+        expect(stars).to_have_count(len(few) if on else 0)
+
+
+def test_a_button_that_is_put_anew_while_it_is_pressed_is_clicked(visit: Visit, shelf: list[str]) -> None:
+    one = visit("gallery")
+    cell = one.at(f'#shelf [data-id="{shelf[3]}"]')
+
+    def press(put_anew: str) -> None:
+        cell.locator("[data-do=star]").hover()
+        one.page.mouse.down()
+        cell.evaluate(f"cell => {{ cell.innerHTML = {put_anew}; }}")
+        one.page.mouse.up()
+
+    press("cell.innerHTML")
+    expect(cell.locator(".star.on")).to_have_count(1)
+    press("cell.innerHTML.replaceAll('data-do', 'data-other')")  # another one: that is not what was pressed
+    one.page.reload()
+    one.ready()
+    expect(cell.locator(".star.on")).to_have_count(1)
+    cell.locator("[data-do=star]").click()
+    expect(cell.locator(".star.on")).to_have_count(0)
+
+
 def test_selected_pictures_come_as_a_zip_with_their_recipes(visit: Visit, shelf: list[str]) -> None:
     one = visit("gallery", accept_downloads=True)
     for id in shelf[3:5]:
