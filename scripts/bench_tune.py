@@ -262,13 +262,14 @@ class OneBase:
 
 
 def base_of(setting: Setting) -> Any:
-    """The base, with the batch and the resolution of the benchmark and no pictures of the class."""
+    """The base, with the batch and the resolution of the benchmark and nothing but photos in it, as the peer has it."""
     from studio.pipelines.bases import Base  # noqa: PLC0415
     from studio.pipelines.families import FAMILIES  # noqa: PLC0415
 
     row = FAMILIES[setting.family]
     assert row.training is not None
-    training = replace(row.training, batch=setting.batch, class_batch=0, class_pictures=0, prompt=PROMPT)
+    nothing_else = {"class_batch": 0, "class_pictures": 0, "lesson_batch": 0, "traits": ()}
+    training = replace(row.training, batch=setting.batch, prompt=PROMPT, **nothing_else)
     family = replace(row, native=setting.side, training=training)
     return Base(
         id="bench", family=family, path=Path(setting.base), single=False, revision="", licence="", paid_work=None

@@ -40,8 +40,10 @@ class Training:
     denoiser and of the text encoders that get LoRA, as a pattern of their names, `text_still` those of them that
     change nothing and are in the file because diffusers tells kohya's form by them; `text_encoders` are trained
     where `text` is true. `rate` is the learning rate, `rates` what other networks than the denoiser have instead. A
-    step takes `batch` photos and `class_batch` of the `class_pictures`. `prompt` goes with every photo;
-    `class_prompts`, taken in turn, with the base's own pictures of the class. `bytes_a_pixel` is what the denoiser
+    step takes `batch` photos, `class_batch` of the `class_pictures` and `lesson_batch` lessons (`tuning.lessons`).
+    `prompt` goes with every photo; `class_prompts`, taken in turn, with the base's own pictures of the class. `traits`
+    are the words that the base is known to have for a face, of each group one: the first, unless another is surely
+    better. `bytes_a_pixel` is what the denoiser
     keeps of one pixel of one example for the way back, in two-byte numbers: all of it, and with gradient
     checkpointing.
     """
@@ -59,6 +61,8 @@ class Training:
     batch: int
     class_batch: int
     class_pictures: int
+    lesson_batch: int = 0
+    traits: tuple[tuple[str, ...], ...] = ()
     prompt: str = "a photo of {subject}"
     class_prompts: tuple[str, ...] = ("a photo of {subject}",)
     bytes_a_pixel: tuple[int, int]
@@ -125,6 +129,13 @@ class Family:
         return trained in (self.id, self.draws_tunes_of)
 
 
+STARTER_HAIR = ("black", "brown", "blonde", "red", "gray", "pink", "blue", "green")
+STARTER_TRAITS = (
+    tuple(f"{length} {colour} hair" for colour in STARTER_HAIR for length in ("short", "long")),
+    ("light skin", "tan skin", "brown skin", "dark skin"),
+    ("", "glasses"),
+    ("", "a beard"),
+)
 STARTER_STYLES = ("flat cartoon", "storybook", "toon", "comic", "minimal vector", "pixel art")
 CLIP_ATTENTION = r".*\.(q_proj|k_proj|v_proj|out_proj)"
 CLIP_FIRST_WORDS = r".*\.layers\.0\..*(q_proj|out_proj|fc1|fc2)"
@@ -185,18 +196,20 @@ FAMILIES: Mapping[str, Family] = {
                 UNET_TRAINING,
                 text=True,
                 # Learnt in each word by itself, where it is first read, and where the denoiser reads words (as in
-                # Kumari et al., 2022, https://arxiv.org/abs/2212.04488), a sitter becomes a word like others, and is
-                # himself in every art style. Learnt where words look at one another (out_proj) or in all of the
-                # denoiser, he is tied to the style of his photos.
+                # Kumari et al., 2022, https://arxiv.org/abs/2212.04488), a sitter becomes a word like others. Learnt
+                # where words look at one another (out_proj) or in all of the denoiser, he is tied to the style of his
+                # photos. Lessons make him himself in every art style.
                 targets=WORDS_READ,
                 text_targets=CLIP_FIRST_WORDS,
                 text_still=CLIP_FIRST_OUT,
                 rate=1e-4,
                 rates={"text_encoder": 1e-2},
-                steps=500,
+                steps=300,
                 batch=4,
                 class_batch=2,
                 class_pictures=24,
+                lesson_batch=2,
+                traits=STARTER_TRAITS,
                 prompt="portrait of {subject}",
                 class_prompts=tuple(f"portrait of {{subject}}, {style} style" for style in STARTER_STYLES),
                 bytes_a_pixel=(6_000, 1_500),

@@ -26,6 +26,7 @@ from studio.pipelines.tuning.diffusion import Diffusion
 from studio.pipelines.tuning.flow import Flow
 from studio.pipelines.tuning.images import Bucket, bucket_of, buckets, cut, photos_of
 from studio.pipelines.tuning.plan import plan_of
+from studio.pipelines.tuning.recipe import Compared
 from studio.pipelines.tuning.run import Run
 from studio.pipelines.tuning.train import Train
 from studio.pipelines.weights import Catalogue
@@ -85,7 +86,8 @@ def bench(models: Path, folder: Path, name: str, **training: Any) -> Bench:
     )
     row = FAMILIES[EVERY_BASE[name]]
     assert row.training is not None
-    small = replace(row.training, rank=2, class_pictures=min(row.training.class_pictures, 2), **training)
+    few = {"class_pictures": min(row.training.class_pictures, 2), "traits": tuple(of[:2] for of in row.training.traits)}
+    small = replace(row.training, rank=2, **few, **training)
     base = Bases((models,), folder, Catalogue.read()).find(name)
     family = replace(row, native=64, steps=2, training=small)
     return Bench(device=Device(settings), base=replace(base, family=family), folder=folder, told=[])
@@ -182,11 +184,14 @@ def test_a_tune_is_seen_in_the_pictures_of_every_base_that_draws_it_as_far_as_is
 
 
 def test_a_training_that_was_interrupted_ends_with_the_same_weights_to_the_bit(starter: Bench) -> None:
-    whole = starter.train(starter.task("whole"))
+    starter.train(starter.task("before"))  # the class is there from now on
+    asked = itertools.count()
+    whole = starter.train(starter.task("whole"), lambda: next(asked) < 0)
+    beginning = next(asked) - STEPS  # it is asked once a step
     task = starter.task("stopped")
     asked = itertools.count()
     with pytest.raises(Cancelled):
-        starter.train(task, lambda: next(asked) >= 4)  # the class is there already: it is asked once a step
+        starter.train(task, lambda: next(asked) >= beginning + 4)
     done = checkpoint.read(task.folder, belongs(task.folder))
     assert done is not None and int(done["steps"]) == 4
     resumed = starter.train(task)
@@ -231,13 +236,14 @@ def test_photos_at_once_and_one_by_one_are_trained_alike(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, recipe: Any
 ) -> None:
     here = bench(models, tmp_path, name, batch=4)
-    loss, plan, groups = recipe.loss, memory.plan, []
+    compare, plan, groups = recipe.compare, memory.plan, []
 
-    def counted(self: Any, examples: Sequence[Any], lots: Sequence[Any]) -> torch.Tensor:
-        groups.append(len(examples))
-        return loss(self, examples, lots)
+    def counted(self: Any, examples: Sequence[Any], lots: Sequence[Any]) -> Compared:
+        if torch.is_grad_enabled():
+            groups.append(len(examples))
+        return compare(self, examples, lots)
 
-    monkeypatch.setattr(recipe, "loss", counted)
+    monkeypatch.setattr(recipe, "compare", counted)
     whole = here.train(here.task("whole"))
     assert max(groups) > 1
     groups.clear()
@@ -307,20 +313,20 @@ def test_a_loss_that_is_no_number_ends_the_training(starter: Bench, monkeypatch:
         starter.train(starter.task())
 
 
-def full_for_more_than(most: int, loss: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """The loss on a device that holds so many photos at once."""
+def full_for_more_than(most: int, compare: Callable[..., Compared]) -> Callable[..., Compared]:
+    """How examples are compared on a device that holds so many on their way back at once."""
 
-    def held(recipe: Diffusion, examples: Sequence[Any], random: torch.Generator) -> torch.Tensor:
-        if len(examples) > most:
+    def held(recipe: Diffusion, examples: Sequence[Any], lots: Sequence[Any]) -> Compared:
+        if len(examples) > most and torch.is_grad_enabled():
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return loss(recipe, examples, random)
+        return compare(recipe, examples, lots)
 
     return held
 
 
 def test_a_step_that_does_not_fit_is_taken_in_smaller_parts(starter: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = starter.train(starter.task("whole")).losses
-    monkeypatch.setattr(Diffusion, "loss", full_for_more_than(1, Diffusion.loss))
+    monkeypatch.setattr(Diffusion, "compare", full_for_more_than(1, Diffusion.compare))
     parts = starter.train(starter.task("parts")).losses
     assert len(parts) == len(whole) and all(numpy.isfinite(parts))
 
@@ -328,7 +334,7 @@ def test_a_step_that_does_not_fit_is_taken_in_smaller_parts(starter: Bench, monk
 def test_a_training_for_which_there_is_no_room_says_so_with_figures(
     starter: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Diffusion, "loss", full_for_more_than(0, Diffusion.loss))
+    monkeypatch.setattr(Diffusion, "compare", full_for_more_than(0, Diffusion.compare))
     with pytest.raises(OutOfMemory, match=r"does not fit: cpu has \d+\.\d GB"):
         starter.train(starter.task())
 

@@ -27,6 +27,11 @@ SEED = 20_26
 ARTICLES = {"object": "an object", "couple": "a couple"}
 
 
+def one_of(class_name: str) -> str:
+    """How a prompt names anyone of a class."""
+    return ARTICLES.get(class_name, f"a {class_name}")
+
+
 def made(
     device: Device,
     pipeline: Any,
@@ -44,7 +49,7 @@ def made(
     """
     family, training = base.family, base.family.training
     assert training is not None
-    subject = ARTICLES.get(class_name, f"a {class_name}")
+    subject = one_of(class_name)
     prompts = [
         training.class_prompts[row % len(training.class_prompts)].format(subject=subject)
         for row in range(training.class_pictures)

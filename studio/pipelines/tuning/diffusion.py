@@ -17,7 +17,7 @@ from studio.pipelines import conditioning
 from studio.pipelines.families import Family, Training
 from studio.pipelines.tuning import lora
 from studio.pipelines.tuning.images import to_tensor
-from studio.pipelines.tuning.recipe import Example, Lot, Photo
+from studio.pipelines.tuning.recipe import Compared, Example, Lot, Photo
 
 MIN_SNR = 5.0
 LEAST_WEIGHT = 0.1  # of the steps with the most noise: at zero SNR the formula would give none
@@ -67,8 +67,11 @@ class Diffusion:
             )
         return examples
 
-    def loss(self, examples: Sequence[Example], lots: Sequence[Lot]) -> torch.Tensor:
-        """min-SNR weighted mean square error of noise or velocity for each example."""
+    def retold(self, example: Example, prompt: str) -> Example:
+        return {**example, "prompt": torch.tensor(self._number_of(prompt))}
+
+    def compare(self, examples: Sequence[Example], lots: Sequence[Lot]) -> Compared:
+        """Noise or velocity, weighted by min-SNR."""
         # 1. Latents, drawn anew each time, and their noise.
         mean = torch.stack([one["mean"] for one in examples])
         deviation = torch.stack([one["deviation"] for one in examples])
@@ -81,21 +84,20 @@ class Diffusion:
         if "pooled_prompt_embeds" in words:
             place = torch.stack([one["place"] for one in examples]).to(self.device)
             more["added_cond_kwargs"] = {"text_embeds": words["pooled_prompt_embeds"], "time_ids": place}
-        predicted = self.pipeline.unet(
+        said = self.pipeline.unet(
             self.scheduler.add_noise(clean, noise, times),
             times,
             encoder_hidden_states=words["prompt_embeds"],
             return_dict=False,
             **more,
         )[0]
-        # 3. How far off that is.
+        # 3. What is right, and how much it counts.
         snr = self.snr.to(self.device)[times]
         if self.scheduler.config["prediction_type"] == "v_prediction":
-            wanted, weight = self.scheduler.get_velocity(clean, noise, times), snr.clamp_max(MIN_SNR) / (snr + 1)
+            right, weight = self.scheduler.get_velocity(clean, noise, times), snr.clamp_max(MIN_SNR) / (snr + 1)
         else:
-            wanted, weight = noise, snr.clamp_max(MIN_SNR) / snr.clamp_min(1e-8)
-        error = (predicted.float() - wanted).square().mean(dim=(1, 2, 3))
-        return error * weight.clamp_min(LEAST_WEIGHT)
+            right, weight = noise, snr.clamp_max(MIN_SNR) / snr.clamp_min(1e-8)
+        return Compared(said=said, right=right, weight=weight.clamp_min(LEAST_WEIGHT))
 
     def save(self, folder: Path) -> Path:
         return lora.save(self.pipeline, self.parts, folder)

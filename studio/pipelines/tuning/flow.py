@@ -18,7 +18,7 @@ from studio.pipelines import conditioning
 from studio.pipelines.families import Family, Training
 from studio.pipelines.tuning import lora
 from studio.pipelines.tuning.images import to_tensor
-from studio.pipelines.tuning.recipe import Example, Lot, Photo
+from studio.pipelines.tuning.recipe import Compared, Example, Lot, Photo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +56,15 @@ class Flow:
         for photo in photos:
             pixels = to_tensor(photo.pixels).to(self.device, self.pipeline.vae.dtype)
             latents = self.way.encode(self.pipeline, pixels[None])[0].float()
-            if photo.prompt not in self._prompts:
-                self._prompts[photo.prompt] = len(self._words)
-                read = conditioning.WAYS[self.family.conditioning]
-                words = read(self.pipeline, photo.prompt, "", guided=False, device=self.device, dtype=self.dtype)
-                self._words.append(words.arguments)
-            examples.append({"latents": latents, "prompt": torch.tensor(self._prompts[photo.prompt])})
+            examples.append({"latents": latents, "prompt": torch.tensor(self._number_of(photo.prompt))})
         return examples
 
-    def loss(self, examples: Sequence[Example], lots: Sequence[Lot]) -> torch.Tensor:
-        """Mean square error of the velocity for each example."""
+    @torch.no_grad()
+    def retold(self, example: Example, prompt: str) -> Example:
+        return {**example, "prompt": torch.tensor(self._number_of(prompt))}
+
+    def compare(self, examples: Sequence[Example], lots: Sequence[Lot]) -> Compared:
+        """Velocity; all count alike."""
         clean = torch.stack([one["latents"] for one in examples])
         noise = torch.stack([lot.noise(*clean.shape[1:]) for lot in lots]).to(self.device)
         sigma = _logit_normal([lot.time for lot in lots]).to(self.device)
@@ -73,11 +72,19 @@ class Flow:
         share = sigma.view(-1, 1, 1, 1)
         noisy = (1 - share) * clean + share * noise
         words = [self._words[int(one["prompt"])] for one in examples]
-        predicted = self.way.velocity(self.pipeline, noisy.to(self.dtype), sigma, words)
-        return (predicted.float() - (noise - clean)).square().mean(dim=(1, 2, 3))
+        said = self.way.velocity(self.pipeline, noisy.to(self.dtype), sigma, words)
+        return Compared(said=said, right=noise - clean, weight=torch.ones_like(sigma))
 
     def save(self, folder: Path) -> Path:
         return lora.save(self.pipeline, self.parts, folder)
+
+    def _number_of(self, prompt: str) -> int:
+        if prompt not in self._prompts:
+            read = conditioning.WAYS[self.family.conditioning]
+            words = read(self.pipeline, prompt, "", guided=False, device=self.device, dtype=self.dtype)
+            self._prompts[prompt] = len(self._words)
+            self._words.append(words.arguments)
+        return self._prompts[prompt]
 
 
 def _logit_normal(times: Sequence[float]) -> torch.Tensor:

@@ -49,7 +49,7 @@ def plan(
             f"{free_ram / GIB:.1f} GB are free. Close other programs, or choose a smaller base.",
             field="base",
         )
-    whole = training.batch + training.class_batch
+    whole = training.batch + training.class_batch + training.lesson_batch
     ways = [(whole, False, False)]
     ways += [(count, True, False) for count in _halves(whole)]
     ways += [(1, True, True)] if eight_bit else []

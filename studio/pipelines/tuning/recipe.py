@@ -18,8 +18,10 @@ class Photo:
     prompt: str
 
 
+ANSWER = "answer"
 Example = Mapping[str, torch.Tensor]
-"""A photo as the networks take it, without a first dimension for the batch. Examples of one shape can be stacked."""
+"""A photo as the networks take it, without a first dimension for the batch. Examples of one shape can be stacked. One
+with an `ANSWER` is not to say what is right, but that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,15 @@ class Lot:
         return torch.randn(shape, generator=torch.Generator().manual_seed(self.seed))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What the network says of some examples, what is right (both N x C x H x W), and how much each counts (N)."""
+
+    said: torch.Tensor
+    right: torch.Tensor
+    weight: torch.Tensor
+
+
 class TuneRecipe(Protocol):
     """How a family is trained. Made with a pipeline of its own, into whose networks it has put the LoRA."""
 
@@ -45,10 +56,25 @@ class TuneRecipe(Protocol):
         """Everything about photos of one shape that no step changes: latents and, where it stays, the prompt's."""
         ...
 
-    def loss(self, examples: Sequence[Example], lots: Sequence[Lot]) -> torch.Tensor:
-        """The loss of each of some examples of one shape, noised by their lots."""
+    def retold(self, example: Example, prompt: str) -> Example:
+        """The same photo with another prompt."""
+        ...
+
+    def compare(self, examples: Sequence[Example], lots: Sequence[Lot]) -> Compared:
+        """What the network says of some examples of one shape, noised by their lots, and what is right."""
         ...
 
     def save(self, folder: Path) -> Path:
         """Writes the LoRA into the folder, as diffusers reads it, and returns the file."""
         ...
+
+
+def loss(recipe: TuneRecipe, examples: Sequence[Example], lots: Sequence[Lot]) -> torch.Tensor:
+    """The weighted mean square error for each of some examples of one shape. An answer that is known is free of the
+    noise that the weights are for, and counts in full."""
+    compared = recipe.compare(examples, lots)
+    right, weight = compared.right.clone(), compared.weight.clone()
+    for row, example in enumerate(examples):
+        if ANSWER in example:
+            right[row], weight[row] = example[ANSWER], 1.0
+    return (compared.said.float() - right).square().mean(dim=(1, 2, 3)) * weight

@@ -17,9 +17,10 @@ from PIL import Image
 from studio.domain import BrokenWeights
 from studio.pipelines.device import Device, is_out_of_memory
 from studio.pipelines.tuning import checkpoint
+from studio.pipelines.tuning.lessons import Lesson
 from studio.pipelines.tuning.masters import Masters
 from studio.pipelines.tuning.plan import Plan
-from studio.pipelines.tuning.recipe import Example, Lot, TuneRecipe
+from studio.pipelines.tuning.recipe import Example, Lot, TuneRecipe, loss
 from studio.tunes import LOSSES, SAMPLE, thinned
 
 WARM_UP = 0.05  # of the steps
@@ -36,11 +37,13 @@ class Run:
         losses: list[float],
         own: Sequence[Example],
         prior: Sequence[Example],
+        lessons: Sequence[Lesson],
         at_once: int,
         folder: Path,
     ) -> None:
         self.plan, self.recipe, self.masters, self.losses = plan, recipe, masters, losses
-        self.own, self.prior, self.at_once, self.folder = own, prior, at_once, folder
+        self.own, self.prior, self.lessons = own, prior, lessons
+        self.at_once, self.folder = at_once, folder
 
     @property
     def loss(self) -> float:
@@ -63,17 +66,22 @@ class Run:
     def _step(self) -> None:
         """Which photos, what noise, and how fast hang on the step's number alone."""
         number, training = self.masters.steps, self.plan.training
-        # 1. Some photos and some pictures of the class, each shape by itself.
+        # 1. Some photos, some pictures of the class and some lessons, each shape by itself.
         drawn = numpy.random.default_rng((self.plan.seed, number))
         chosen = [self.own[row] for row in _rows(drawn, len(self.own), training.batch)]
         if self.prior:
             chosen += [self.prior[row] for row in _rows(drawn, len(self.prior), training.class_batch)]
+        lots = _lots(drawn, len(chosen))
+        if self.lessons:
+            some = [self.lessons[row] for row in _rows(drawn, len(self.lessons), training.lesson_batch)]
+            chosen += [one.example for one in some]
+            lots += [one.lot for one in some]
         # 2. As many at once as there is room for; their gradients add up.
         total = 0.0
-        for group in _groups(chosen, _lots(drawn, len(chosen)), self.at_once):
-            loss = self.recipe.loss(*group).sum() / len(chosen)
-            loss.backward()
-            total += loss.item()
+        for group in _groups(chosen, lots, self.at_once):
+            part = loss(self.recipe, *group).sum() / len(chosen)
+            part.backward()
+            total += part.item()
         if not math.isfinite(total):
             raise BrokenWeights(
                 f"The loss of step {number + 1} is no number: the training failed. Nothing is charged. "

@@ -14,7 +14,7 @@ from studio.domain import Cancelled, IsCancelled, OutOfMemory, Progress, Report,
 from studio.pipelines import loading
 from studio.pipelines.bases import Bases
 from studio.pipelines.device import Device, is_out_of_memory
-from studio.pipelines.tuning import checkpoint, class_pictures, fitting, lora
+from studio.pipelines.tuning import checkpoint, class_pictures, fitting, lessons, lora
 from studio.pipelines.tuning.images import photos_of
 from studio.pipelines.tuning.masters import Masters, Trainee, adamw, adamw_in_eight_bits
 from studio.pipelines.tuning.plan import Plan, plan_of, written
@@ -88,6 +88,7 @@ class Train:
         recipe = self._recipe(pipeline, plan)
         own = [example for group in photos for example in recipe.encode(group)]
         prior = recipe.encode(others) if others else []
+        taught = lessons.drawn_up(recipe, plan, own, prior, is_cancelled)
         cutting = fitting.fitted(self.device, pipeline, plan, recipe)
 
         # 4. The weights, and where an earlier attempt left them.
@@ -102,7 +103,7 @@ class Train:
             masters.resume(kept)
 
         # 5. Step by step.
-        run = Run(plan, recipe, masters, losses, own, prior, cutting.at_once, task.folder)
+        run = Run(plan, recipe, masters, losses, own, prior, taught, cutting.at_once, task.folder)
         try:
             self._steps(run, pipeline, report, is_cancelled)
         finally:
