@@ -1,5 +1,6 @@
 """What the base has words for in photos, and how it is taught to the sitter's own word."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -80,7 +81,7 @@ def test_a_lesson_is_what_the_base_says_of_its_own_words_for_the_sitter(
     recipe, plan = learner(models, tmp_path, name)
     prior = noise_as_photos(recipe, "a person")
     monkeypatch.setattr(lessons, "described", lambda *_: "blue hair")
-    found = lessons.drawn_up(recipe, plan, prior, prior, go_on)
+    found = lessons.drawn_up(recipe, plan, prior, prior, tmp_path, go_on)
     assert len(found) == lessons.LESSONS
     assert numpy.allclose(sorted(one.lot.time for one in found)[::48], numpy.linspace(0, 0.75, 4), atol=0.01)
     # By the base's words the answer is right to the last digit; by the sitter's own there is something to learn.
@@ -125,14 +126,30 @@ def test_there_are_none_without_a_face_of_ones_own_words_for_it_or_pictures_of_t
     own = noise_as_photos(recipe, plan.prompt)
     prior = changed.pop("prior", own)
     without = replace(plan, training=replace(plan.training, **changed))
-    assert lessons.drawn_up(recipe, without, own, prior, go_on) == []
+    assert lessons.drawn_up(recipe, without, own, prior, tmp_path, go_on) == []
+
+
+def test_the_answers_are_kept_for_this_very_training_and_not_asked_for_again(models: Path, tmp_path: Path) -> None:
+    recipe, plan = learner(models, tmp_path)
+    own = noise_as_photos(recipe, plan.prompt)
+
+    def answers(plan: Plan, is_cancelled: Callable[[], bool] = go_on) -> torch.Tensor:
+        found = lessons.drawn_up(recipe, plan, own, own, tmp_path, is_cancelled)
+        return torch.stack([one.example[ANSWER] for one in found])
+
+    first = answers(plan)
+    assert torch.equal(answers(plan, lambda: True), first), "nothing is looked for that could be cancelled"
+    with pytest.raises(Cancelled):
+        answers(replace(plan, belongs="another"), lambda: True)
+    (tmp_path / lessons.NAME).write_bytes(b"torn")
+    assert torch.equal(answers(plan), first)
 
 
 def test_it_can_be_cancelled_while_words_are_looked_for(models: Path, tmp_path: Path) -> None:
     recipe, plan = learner(models, tmp_path)
     own = noise_as_photos(recipe, plan.prompt)
     with pytest.raises(Cancelled):
-        lessons.drawn_up(recipe, plan, own, own, lambda: True)
+        lessons.drawn_up(recipe, plan, own, own, tmp_path, lambda: True)
 
 
 def test_a_trait_that_is_hardly_better_is_not_taken(

@@ -1,4 +1,4 @@
-"""The state of a training on the disk: one safetensors file, replaced in one piece."""
+"""The state of a training on the disk: safetensors files, each replaced in one piece."""
 
 import os
 from collections.abc import Mapping
@@ -12,21 +12,21 @@ NAME = "checkpoint.safetensors"
 BELONGS = "belongs"  # in the file's metadata: to which training it belongs
 
 
-def save(folder: Path, state: Mapping[str, torch.Tensor], belongs: str) -> None:
+def save(folder: Path, state: Mapping[str, torch.Tensor], belongs: str, *, name: str = NAME) -> None:
     """Writes the state; a crash leaves the one before it. Raises OSError."""
-    part = folder / f"{NAME}.part"
+    part = folder / f"{name}.part"
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, part, {BELONGS: belongs})
     with part.open("rb") as file:
         os.fsync(file.fileno())
-    part.replace(folder / NAME)
+    part.replace(folder / name)
 
 
-def read(folder: Path, belongs: str) -> dict[str, torch.Tensor] | None:
+def read(folder: Path, belongs: str, *, name: str = NAME) -> dict[str, torch.Tensor] | None:
     """The state of this very training; None where there is none, or only another's or a damaged one."""
     try:
-        with safe_open(folder / NAME, "pt") as file:
+        with safe_open(folder / name, "pt") as file:
             if (file.metadata() or {}).get(BELONGS) != belongs:
                 return None
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no mapping
     except (OSError, SafetensorError):
         return None

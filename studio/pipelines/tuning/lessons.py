@@ -7,20 +7,24 @@ it tells which of them fit the photos, and what it makes of these in each style 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy
 import torch
 
 from studio.domain import Cancelled, IsCancelled
 from studio.photo_report import COUPLE, FACELESS
+from studio.pipelines.tuning import checkpoint
 from studio.pipelines.tuning.class_pictures import one_of
 from studio.pipelines.tuning.plan import Plan
 from studio.pipelines.tuning.recipe import ANSWER, Example, Lot, TuneRecipe, loss
 from studio.tunes import subject_of
 
+NAME = "lessons.safetensors"
 LESSONS = 192
 AT_ONCE = 8
-LEAST_NOISE = 0.3  # a share of the whole; with less, what is under it is seen without words
+LOOKED_AT = 10  # photos at most
+NOISES = (0.2, 0.65)  # at which words are tried: in less noise they are hardly needed, in more it drowns the photo
 SURE = 0.99  # of the loss with the first word: what is better by less may be chance
 
 
@@ -32,40 +36,56 @@ class Lesson:
     lot: Lot
 
 
-@torch.no_grad()
 def drawn_up(
-    recipe: TuneRecipe, plan: Plan, own: Sequence[Example], prior: Sequence[Example], is_cancelled: IsCancelled
+    recipe: TuneRecipe,
+    plan: Plan,
+    own: Sequence[Example],
+    prior: Sequence[Example],
+    folder: Path,
+    is_cancelled: IsCancelled,
 ) -> list[Lesson]:
     """Lessons on the base's own pictures of the class; none where the row has no traits, the class is not of one face,
-    or there are no such pictures. To be called before anything is learnt, while the networks are the base's. Raises
-    Cancelled."""
-    training = plan.training
-    if not (training.traits and prior) or plan.request.class_name in (*FACELESS, COUPLE):
+    or there are no such pictures.
+
+    The answers are kept in the folder for who goes on later. Otherwise they are asked for, which has to be before
+    anything is learnt, while the networks are the base's. Raises Cancelled and OSError.
+    """
+    name, training = plan.request.class_name, plan.training
+    if not (training.traits and prior) or name in (*FACELESS, COUPLE):
         return []
-    # 1. The base's words for the sitter.
-    sitter = _with(plan.request.class_name, described(recipe, plan, own, is_cancelled))
-    # 2. What it says of noisy pictures by those words, is what it is to say by his own.
-    lots = _lots(plan.seed, LESSONS, least=0.0)
-    lessons: list[Lesson] = []
-    for start in range(0, LESSONS, AT_ONCE):
-        rows = range(start, start + AT_ONCE)
-        prompts = [training.class_prompts[row % len(training.class_prompts)] for row in rows]
-        asked = [one.format(subject=sitter) for one in prompts]
-        pictures = [prior[row % len(prior)] for row in rows]
-        answers = recipe.compare(
-            [recipe.retold(one, prompt) for one, prompt in zip(pictures, asked, strict=True)], lots[start:][:AT_ONCE]
-        ).said.float()
-        for row, picture, prompt, answer in zip(rows, pictures, prompts, answers, strict=True):
-            example = recipe.retold(picture, prompt.format(subject=subject_of(plan.request.class_name)))
-            lessons.append(Lesson(example={**example, ANSWER: answer}, lot=lots[row]))
-    return lessons
+    rows, lots = range(LESSONS), _lots(plan.seed, LESSONS, (0.0, 1.0))
+    prompts = [training.class_prompts[row % len(training.class_prompts)] for row in rows]
+    pictures = [prior[row % len(prior)] for row in rows]
+    # 1. What the base says of noisy pictures by its own words for the sitter.
+    kept = checkpoint.read(folder, plan.belongs, name=NAME)
+    if kept is None:
+        sitter = _with(name, described(recipe, plan, own, is_cancelled))
+        asked = [recipe.retold(pictures[row], prompts[row].format(subject=sitter)) for row in rows]
+        kept = {ANSWER: _answers(recipe, asked, lots)}
+        checkpoint.save(folder, kept, plan.belongs, name=NAME)
+    # 2. That is what it is to say by his.
+    subject = subject_of(name)
+    own_words = [recipe.retold(pictures[row], prompts[row].format(subject=subject)) for row in rows]
+    answers = kept[ANSWER].to(next(iter(prior[0].values())).device)
+    return [Lesson(example={**own_words[row], ANSWER: answers[row]}, lot=lots[row]) for row in rows]
+
+
+@torch.no_grad()
+def _answers(recipe: TuneRecipe, asked: Sequence[Example], lots: Sequence[Lot]) -> torch.Tensor:
+    return torch.cat(
+        [
+            recipe.compare(asked[start : start + AT_ONCE], lots[start : start + AT_ONCE]).said.float()
+            for start in range(0, len(asked), AT_ONCE)
+        ]
+    )
 
 
 @torch.no_grad()
 def described(recipe: TuneRecipe, plan: Plan, own: Sequence[Example], is_cancelled: IsCancelled) -> str:
     """The words, one of each group of traits, by which the base denoises the photos best: what it has words for, it can
     tell apart (Li et al., 2023, https://arxiv.org/abs/2303.16203). Raises Cancelled."""
-    lots = _lots(plan.seed, len(own), least=LEAST_NOISE)
+    own = own[:: -(-len(own) // LOOKED_AT)]
+    lots = _lots(plan.seed, len(own), NOISES)
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for row, one in enumerate(own):
         by_shape.setdefault(tuple(next(iter(one.values())).shape), []).append(row)
@@ -96,8 +116,9 @@ def _with(class_name: str, words: str) -> str:
     return f"{one_of(class_name)} with {words}" if words else one_of(class_name)
 
 
-def _lots(seed: int, count: int, *, least: float) -> list[Lot]:
-    """Lots whose times are spread evenly from `least` to 1, in any order."""
+def _lots(seed: int, count: int, within: tuple[float, float]) -> list[Lot]:
+    """Lots whose times are spread evenly between two, in any order."""
     drawn = numpy.random.default_rng(seed)
-    times = least + (1 - least) * (drawn.permutation(count) + 0.5) / count
+    least, most = within
+    times = least + (most - least) * (drawn.permutation(count) + 0.5) / count
     return [Lot(time=float(time), seed=int(drawn.integers(2**62))) for time in times]

@@ -88,7 +88,7 @@ class Train:
         recipe = self._recipe(pipeline, plan)
         own = [example for group in photos for example in recipe.encode(group)]
         prior = recipe.encode(others) if others else []
-        taught = lessons.drawn_up(recipe, plan, own, prior, is_cancelled)
+        taught = lessons.drawn_up(recipe, plan, own, prior, task.folder, is_cancelled)
         cutting = fitting.fitted(self.device, pipeline, plan, recipe)
 
         # 4. The weights, and where an earlier attempt left them.
