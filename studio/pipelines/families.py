@@ -42,8 +42,8 @@ class Training:
     where `text` is true. `rate` is the learning rate, `rates` what other networks than the denoiser have instead. A
     step takes `batch` photos, `class_batch` of the `class_pictures` and `lesson_batch` lessons (`tuning.lessons`).
     `prompt` goes with every photo; `class_prompts`, taken in turn, with the base's own pictures of the class. `traits`
-    are the words that the base is known to have for a face, of each group one: the first, unless another is surely
-    better. `bytes_a_pixel` is what the denoiser
+    are the words that the base is known to have for a face, of each group one; with an empty one, none unless another
+    is surely better. `bytes_a_pixel` is what the denoiser
     keeps of one pixel of one example for the way back, in two-byte numbers: all of it, and with gradient
     checkpointing.
     """

@@ -13,6 +13,7 @@ HEARD = (
     "tune_resume", "tune_rest", "photo_out", "photo_crop", "photo_gone", "photos_sift", "photos_clear", "photos_check",
     "tune_export", "tune_extend", "tune_doom", "tune_delete", "tune_gallery", "left_out", "tool_again",
 )  # fmt: skip
+# Gradio lets a script trigger only what it finds named in it.
 LISTEN = f"window.likenessEars.listen(trigger, {list(HEARD)})"
 
 
@@ -20,5 +21,7 @@ def heard(ears: gr.HTML, name: str, handler: Callable[..., Any], inputs: Any, ou
     """Has `handler` answer what is told under that name, and the script know when it has: Gradio drops what is told
     while the same is under way, so that the script keeps the next back until then."""
     told = getattr(ears, name)(handler, inputs, outputs, **QUEUED)
-    told.then(None, None, None, js=f"() => window.likenessEars.heard('{name}')", api_visibility="private")
+    # Where a handler refuses, Gradio goes on with `failure` alone.
+    for answered in (told.then, told.failure):
+        answered(None, None, None, js=f"() => window.likenessEars.answered('{name}')", api_visibility="private")
     return told

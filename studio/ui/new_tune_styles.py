@@ -29,7 +29,7 @@ def chosen(visit: Visit, text: object, class_name: str, base: str) -> list[str]:
     held = ids_in(text)
     info = bases_here(visit.studio).get(base)
     untouched = not held or any(
-        tuple(held) == tuple(eight) for one in bases_here(visit.studio).values() for eight in one.eights.values()
+        set(held) == set(eight) for one in bases_here(visit.studio).values() for eight in one.eights.values()
     )
     if untouched or info is None:
         return usual(visit, class_name, base)
@@ -54,8 +54,9 @@ def shown(visit: Visit, held: Sequence[str], class_name: str) -> Markup:
 
 
 def in_order(styles: Sequence[Style], held: Sequence[str]) -> list[Style]:
-    """Those that are chosen first."""
-    return [*(one for one in styles if one.id in held), *(one for one in styles if one.id not in held)]
+    """Those that are chosen first, as they were chosen."""
+    by_id = {one.id: one for one in styles}
+    return [*(by_id[id] for id in held if id in by_id), *(one for one in styles if one.id not in held)]
 
 
 def _counted(words: Words, count: int) -> Markup:

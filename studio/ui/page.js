@@ -6,7 +6,7 @@
   const params = new URLSearchParams(location.search);
   let tab = params.get('tab') || '';
   let opening = true;
-  const trigger = window.likenessEars.tell;
+  const { tell } = window.likenessEars;
   let ticket = '';
   const selected = new Set();
 
@@ -66,9 +66,9 @@
     const ids = [...selected];
     if (what === 'all') all('[data-pick]', shelf()).forEach(box => selected.add(box.dataset.pick));
     if (what === 'none') selected.clear();
-    if (what === 'star') trigger('star', { ids, on: !ids.every(id => $(`#shelf [data-id="${id}"] .star.on`)) });
+    if (what === 'star') tell('star', { ids, on: !ids.every(id => $(`#shelf [data-id="${id}"] .star.on`)) });
     if (what === 'zip') download_zip(ids);
-    if (what === 'bin') { trigger('bin', { ids }); selected.clear(); }
+    if (what === 'bin') { tell('bin', { ids }); selected.clear(); }
     paint_selection();
   };
   const download_zip = ids => {
@@ -178,7 +178,7 @@
     if (what === 'star' && in_viewer) paint_star(data.on);
     if (what === 'bin') data.ids.forEach(id => selected.delete(id));
     if (['reuse', 'vary', 'seed', 'start'].includes(what)) close_viewer();
-    trigger(what, data);
+    tell(what, data);
   };
 
   document.addEventListener('click', event => {
@@ -215,7 +215,7 @@
     if (button.disabled) return;
     button.disabled = Boolean(form.closest('dialog')); // the answer is a new window, or none
     const data = Object.fromEntries(new FormData(form));
-    trigger(form.dataset.send, 'on' in data ? { ...data, on: Boolean(data.on) } : data);
+    tell(form.dataset.send, 'on' in data ? { ...data, on: Boolean(data.on) } : data);
   });
   const open_once = (query, first) => {
     const window_ = $(query);
@@ -331,7 +331,7 @@
     }
     if (key === 'f' || key === 'F') { $('[data-do=star]', cell).click(); done(); }
     if (key === 'Delete') {
-      if (selected.size) picked('bin'); else trigger('bin', { ids: [cell.dataset.id] });
+      if (selected.size) picked('bin'); else tell('bin', { ids: [cell.dataset.id] });
       done();
     }
     if (key === 'x' || key === 'X') { $('[data-pick]', cell)?.click(); done(); }
@@ -346,7 +346,7 @@
   const restore = async file => {
     const part = file.type === 'image/png' && file.size > HEAD && await settings_in(file.slice(0, HEAD));
     const told = part?.fields ? part : await settings_in(file);
-    if (told?.fields) trigger('restore', told);
+    if (told?.fields) tell('restore', told);
     else notice(told?.error || $('.drop')?.dataset.failed || '');
   };
   const dragged_file = event => [...(event.dataTransfer?.types || [])].includes('Files') && !event.target.closest?.('#init, #ground-picture');
@@ -440,7 +440,7 @@
   // --- what Gradio's events call ---
   window.likeness = {
     // For the scripts of other tabs.
-    tell: trigger,
+    tell,
     remembered, uuid, clear_faults, say_beside, open_once,
     focus: () => remembered(sessionStorage, 'job'),
     look: id => { if (id) remembered(sessionStorage, 'job', id); return id; },

@@ -180,6 +180,12 @@ def test_a_tune_is_seen_in_the_pictures_of_every_base_that_draws_it_as_far_as_is
     assert numpy.array_equal(drawn(), plain), "the base itself is as it was"
 
 
+def test_a_base_is_trained_without_what_reads_its_prompts_too(starter: Bench) -> None:
+    trained = starter.train(starter.task(text_encoder=False))
+    assert len(trained.losses) == STEPS and numpy.isfinite(trained.losses).all()
+    assert not any(key.startswith("text_encoder") for key in load_file(trained.file))
+
+
 # --- interruptions ---
 
 

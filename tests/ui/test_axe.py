@@ -92,12 +92,13 @@ def unfold(page: Any) -> None:
 SETTLED = """async () => {
     const frame = () => new Promise(requestAnimationFrame);
     const fading = () => document.getAnimations().filter(
-        one => one.playState === 'running' && one.effect.getComputedTiming().endTime !== Infinity);
-    do {
+        one => one.playState === 'running' && one.effect?.getComputedTiming().endTime !== Infinity);
+    for (let round = 0; round === 0 || fading().length; round += 1) {
+        if (round > 50) throw new Error('the page does not come to rest');
         await frame();
         await frame();
         await Promise.allSettled(fading().map(one => one.finished));
-    } while (fading().length);
+    }
 }"""
 
 

@@ -15,7 +15,7 @@ BELONGS = "belongs"  # in the file's metadata: to which training it belongs
 def save(folder: Path, state: Mapping[str, torch.Tensor], belongs: str, *, name: str = NAME) -> None:
     """Writes the state; a crash leaves the one before it. Raises OSError."""
     part = folder / f"{name}.part"
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, part, {BELONGS: belongs})
+    save_file({key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}, part, {BELONGS: belongs})
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(folder / name)

@@ -67,12 +67,13 @@ class Diffusion:
             )
         return examples
 
+    @torch.no_grad()
     def retold(self, example: Example, prompt: str) -> Example:
         return {**example, "prompt": torch.tensor(self._number_of(prompt))}
 
     def compare(self, examples: Sequence[Example], lots: Sequence[Lot]) -> Compared:
         """Noise or velocity, weighted by min-SNR."""
-        # 1. Latents, drawn anew each time, and their noise.
+        # 1. Latents as their lots draw them, and their noise.
         mean = torch.stack([one["mean"] for one in examples])
         deviation = torch.stack([one["deviation"] for one in examples])
         drawn = torch.stack([lot.noise(2, *mean.shape[1:]) for lot in lots], dim=1).to(self.device)

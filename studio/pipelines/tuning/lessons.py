@@ -5,6 +5,7 @@ for some traits - the colour of the hair, of the skin - the base has words, and 
 it tells which of them fit the photos, and what it makes of these in each style it has to make of the sitter's word.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +19,17 @@ from studio.pipelines.tuning import checkpoint
 from studio.pipelines.tuning.class_pictures import one_of
 from studio.pipelines.tuning.plan import Plan
 from studio.pipelines.tuning.recipe import ANSWER, Example, Lot, TuneRecipe, loss
+from studio.rules import canonical
 from studio.tunes import subject_of
 
 NAME = "lessons.safetensors"
 LESSONS = 192
-AT_ONCE = 8
 LOOKED_AT = 10  # photos at most
-NOISES = (0.2, 0.65)  # at which words are tried: in less noise they are hardly needed, in more it drowns the photo
-SURE = 0.99  # of the loss with the first word: what is better by less may be chance
+TIMES = (
+    0.2,
+    0.65,
+)  # of the lots by which words are tried: in less noise they are hardly needed, in more it is all there is
+SURE = 0.99  # of the loss without the word: what is better by less may be chance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,35 +61,53 @@ def drawn_up(
     prompts = [training.class_prompts[row % len(training.class_prompts)] for row in rows]
     pictures = [prior[row % len(prior)] for row in rows]
     # 1. What the base says of noisy pictures by its own words for the sitter.
-    kept = checkpoint.read(folder, plan.belongs, name=NAME)
+    belongs = _belongs(recipe, plan, prior)
+    kept = checkpoint.read(folder, belongs, name=NAME)
     if kept is None:
         sitter = _with(name, described(recipe, plan, own, is_cancelled))
         asked = [recipe.retold(pictures[row], prompts[row].format(subject=sitter)) for row in rows]
-        kept = {ANSWER: _answers(recipe, asked, lots)}
-        checkpoint.save(folder, kept, plan.belongs, name=NAME)
+        kept = {ANSWER: _answers(recipe, plan, asked, lots, is_cancelled)}
+        checkpoint.save(folder, kept, belongs, name=NAME)
     # 2. That is what it is to say by his.
     subject = subject_of(name)
     own_words = [recipe.retold(pictures[row], prompts[row].format(subject=subject)) for row in rows]
-    answers = kept[ANSWER].to(next(iter(prior[0].values())).device)
-    return [Lesson(example={**own_words[row], ANSWER: answers[row]}, lot=lots[row]) for row in rows]
+    return [Lesson(example={**own_words[row], ANSWER: kept[ANSWER][row]}, lot=lots[row]) for row in rows]
+
+
+def _belongs(recipe: TuneRecipe, plan: Plan, prior: Sequence[Example]) -> str:
+    """What kept answers must agree with: everything that they hang on."""
+    training, computed_in = plan.training, next(next(iter(recipe.parts.values())).parameters()).dtype
+    told = [plan.belongs, training.class_prompts, training.traits, LESSONS, len(prior), str(computed_in)]
+    return hashlib.sha256(canonical(told).encode()).hexdigest()
 
 
 @torch.no_grad()
-def _answers(recipe: TuneRecipe, asked: Sequence[Example], lots: Sequence[Lot]) -> torch.Tensor:
-    return torch.cat(
-        [
-            recipe.compare(asked[start : start + AT_ONCE], lots[start : start + AT_ONCE]).said.float()
-            for start in range(0, len(asked), AT_ONCE)
-        ]
-    )
+def _answers(
+    recipe: TuneRecipe, plan: Plan, asked: Sequence[Example], lots: Sequence[Lot], is_cancelled: IsCancelled
+) -> torch.Tensor:
+    answers: list[torch.Tensor] = []
+    at_once = _at_once(plan)
+    for start in range(0, len(asked), at_once):
+        if is_cancelled():
+            raise Cancelled
+        said = recipe.compare(asked[start : start + at_once], lots[start : start + at_once]).said
+        answers.append(said.float().cpu())
+    return torch.cat(answers)
+
+
+def _at_once(plan: Plan) -> int:
+    """As many as a step takes: without a way back they take less room than one example with it."""
+    training = plan.training
+    return training.batch + training.class_batch + training.lesson_batch
 
 
 @torch.no_grad()
 def described(recipe: TuneRecipe, plan: Plan, own: Sequence[Example], is_cancelled: IsCancelled) -> str:
     """The words, one of each group of traits, by which the base denoises the photos best: what it has words for, it can
     tell apart (Li et al., 2023, https://arxiv.org/abs/2303.16203). Raises Cancelled."""
+    at_once = _at_once(plan)
     own = own[:: -(-len(own) // LOOKED_AT)]
-    lots = _lots(plan.seed, len(own), NOISES)
+    lots = _lots(plan.seed, len(own), TIMES)
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for row, one in enumerate(own):
         by_shape.setdefault(tuple(next(iter(one.values())).shape), []).append(row)
@@ -97,8 +119,8 @@ def described(recipe: TuneRecipe, plan: Plan, own: Sequence[Example], is_cancell
         prompt = plan.prompt.replace(subject_of(name), _with(name, words), 1)
         total = 0.0
         for rows in by_shape.values():
-            for start in range(0, len(rows), AT_ONCE):
-                some = rows[start : start + AT_ONCE]
+            for start in range(0, len(rows), at_once):
+                some = rows[start : start + at_once]
                 photos = [recipe.retold(own[row], prompt) for row in some]
                 total += float(loss(recipe, photos, [lots[row] for row in some]).sum())
         return total
@@ -107,7 +129,7 @@ def described(recipe: TuneRecipe, plan: Plan, own: Sequence[Example], is_cancell
     for group in plan.training.traits:
         losses = [off(", ".join([*chosen, trait] if trait else chosen)) for trait in group]
         best = int(numpy.argmin(losses))
-        trait = group[best if losses[best] < SURE * losses[0] else 0]
+        trait = group[best if group[0] or losses[best] < SURE * losses[0] else 0]
         chosen += [trait] if trait else []
     return ", ".join(chosen)
 

@@ -26,8 +26,8 @@ with an `ANSWER` is not to say what is right, but that."""
 
 @dataclass(frozen=True, kw_only=True)
 class Lot:
-    """What is drawn for one example of a step: how far it is noised (0..1, spread evenly over the step's examples) and
-    by what. Each example has its own, so that it learns the same in any company."""
+    """What is drawn for one example: how far it is noised (0..1, evenly among those that are drawn together) and by
+    what. Each example has its own, so that it learns the same in any company."""
 
     time: float
     seed: int
@@ -76,5 +76,5 @@ def loss(recipe: TuneRecipe, examples: Sequence[Example], lots: Sequence[Lot]) -
     right, weight = compared.right.clone(), compared.weight.clone()
     for row, example in enumerate(examples):
         if ANSWER in example:
-            right[row], weight[row] = example[ANSWER], 1.0
+            right[row], weight[row] = example[ANSWER].to(right.device), 1.0
     return (compared.said.float() - right).square().mean(dim=(1, 2, 3)) * weight

@@ -223,6 +223,21 @@ def test_quick_clicks_are_all_heard(visit: Visit, shelf: list[str]) -> None:
         expect(stars).to_have_count(len(few) if on else 0)
 
 
+def test_what_is_refused_does_not_hold_up_what_comes_after_it(visit: Visit, shelf: list[str]) -> None:
+    one = visit("gallery")
+    star = one.at(f'#shelf [data-id="{shelf[4]}"]')
+    star.wait_for()
+    for on in (True, False):
+        one.page.evaluate(
+            """([id, on]) => {
+                window.likeness.tell('star', { ids: ['00000000-0000-4000-8000-000000000000'], on });
+                window.likeness.tell('star', { ids: [id], on });
+            }""",
+            [shelf[4], on],
+        )
+        expect(star.locator(".star.on")).to_have_count(1 if on else 0, timeout=PATIENCE / 10)
+
+
 def test_a_button_that_is_put_anew_while_it_is_pressed_is_clicked(visit: Visit, shelf: list[str]) -> None:
     one = visit("gallery")
     cell = one.at(f'#shelf [data-id="{shelf[3]}"]')
@@ -235,7 +250,7 @@ def test_a_button_that_is_put_anew_while_it_is_pressed_is_clicked(visit: Visit, 
 
     press("cell.innerHTML")
     expect(cell.locator(".star.on")).to_have_count(1)
-    press("cell.innerHTML.replaceAll('data-do', 'data-other')")  # another one: that is not what was pressed
+    press("cell.innerHTML.replaceAll('data-do=\"star\"', 'data-do=\"bin\"')")  # that is not what was pressed
     one.page.reload()
     one.ready()
     expect(cell.locator(".star.on")).to_have_count(1)
