@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from studio.pipelines.families import FAMILIES
 from tests.ui.apprentice import photos
 from tests.ui.browsing import Visitor
 from tests.ui.test_axe import faults
@@ -82,6 +83,9 @@ def test_the_whole_way_from_photos_to_the_zip(visit: Visit, shot: Any, tmp_path:
     expect(one.at(".picker [data-style]:visible").first).to_contain_text("night")
     one.at("#new-name input, #new-name textarea").fill("Ada")
     one.at("#new-advanced .label-wrap").click()
+    usual = FAMILIES["starter"].training
+    assert usual is not None
+    expect(one.at("#new-steps input")).to_have_value(str(usual.steps))  # it comes a moment after the field
     one.at("#new-steps input").fill(str(STEPS))
     one.at("#new-prior input").uncheck()
     one.at("#new-go").click()
