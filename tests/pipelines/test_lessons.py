@@ -13,7 +13,7 @@ from PIL import Image
 
 from studio.domain import Cancelled, Task, TuneRequest
 from studio.pipelines import loading
-from studio.pipelines.bases import Base, Bases
+from studio.pipelines.bases import Bases
 from studio.pipelines.device import Device
 from studio.pipelines.families import FAMILIES, Training
 from studio.pipelines.tuning import lessons
@@ -26,17 +26,10 @@ from studio.pipelines.tuning.recipe import ANSWER, Example, Photo, TuneRecipe, l
 from studio.pipelines.weights import Catalogue
 from studio.settings import Settings
 from studio.tunes import CONSENT, photo_field
+from tests.pipelines.test_tuning import OneBase
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAITS = (("red hair", "blue hair"), ("", "glasses"))
-
-
-class OneBase:
-    def __init__(self, base: Base) -> None:
-        self.base = base
-
-    def check_tune(self, request: TuneRequest) -> Base:
-        return self.base
 
 
 def go_on() -> bool:

@@ -18,17 +18,15 @@ from studio.photo_report import COUPLE, FACELESS
 from studio.pipelines.tuning import checkpoint
 from studio.pipelines.tuning.class_pictures import one_of
 from studio.pipelines.tuning.plan import Plan
-from studio.pipelines.tuning.recipe import ANSWER, Example, Lot, TuneRecipe, loss
+from studio.pipelines.tuning.recipe import ANSWER, Example, Lot, TuneRecipe, groups, loss
 from studio.rules import canonical
 from studio.tunes import subject_of
 
 NAME = "lessons.safetensors"
 LESSONS = 192
 LOOKED_AT = 10  # photos at most
-TIMES = (
-    0.2,
-    0.65,
-)  # of the lots by which words are tried: in less noise they are hardly needed, in more it is all there is
+# Of the lots by which words are tried: with less noise they are hardly needed, with more nothing of the photo is left.
+TIMES = (0.2, 0.65)
 SURE = 0.99  # of the loss without the word: what is better by less may be chance
 
 
@@ -108,22 +106,14 @@ def described(recipe: TuneRecipe, plan: Plan, own: Sequence[Example], is_cancell
     at_once = _at_once(plan)
     own = own[:: -(-len(own) // LOOKED_AT)]
     lots = _lots(plan.seed, len(own), TIMES)
-    by_shape: dict[tuple[int, ...], list[int]] = {}
-    for row, one in enumerate(own):
-        by_shape.setdefault(tuple(next(iter(one.values())).shape), []).append(row)
 
     def off(words: str) -> float:
         if is_cancelled():
             raise Cancelled
         name = plan.request.class_name
         prompt = plan.prompt.replace(subject_of(name), _with(name, words), 1)
-        total = 0.0
-        for rows in by_shape.values():
-            for start in range(0, len(rows), at_once):
-                some = rows[start : start + at_once]
-                photos = [recipe.retold(own[row], prompt) for row in some]
-                total += float(loss(recipe, photos, [lots[row] for row in some]).sum())
-        return total
+        photos = [recipe.retold(one, prompt) for one in own]
+        return sum(float(loss(recipe, *group).sum()) for group in groups(photos, lots, at_once))
 
     chosen: list[str] = []
     for group in plan.training.traits:

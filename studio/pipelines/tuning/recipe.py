@@ -1,6 +1,6 @@
 """What of a training differs by family. The loop knows nothing else of one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -78,3 +78,17 @@ def loss(recipe: TuneRecipe, examples: Sequence[Example], lots: Sequence[Lot]) -
         if ANSWER in example:
             right[row], weight[row] = example[ANSWER].to(right.device), 1.0
     return (compared.said.float() - right).square().mean(dim=(1, 2, 3)) * weight
+
+
+def groups(
+    examples: Sequence[Example], lots: Sequence[Lot], at_once: int
+) -> Iterator[tuple[Sequence[Example], Sequence[Lot]]]:
+    """The examples with their lots in groups of one shape, of so many at most."""
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for row, example in enumerate(examples):
+        latents = next(iter(example.values()))
+        by_shape.setdefault(tuple(latents.shape), []).append(row)
+    for rows in by_shape.values():
+        for start in range(0, len(rows), at_once):
+            some = rows[start : start + at_once]
+            yield [examples[row] for row in some], [lots[row] for row in some]

@@ -6,7 +6,7 @@ the same weights as one that was not.
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from studio.pipelines.tuning import checkpoint
 from studio.pipelines.tuning.lessons import Lesson
 from studio.pipelines.tuning.masters import Masters
 from studio.pipelines.tuning.plan import Plan
-from studio.pipelines.tuning.recipe import Example, Lot, TuneRecipe, loss
+from studio.pipelines.tuning.recipe import Example, Lot, TuneRecipe, groups, loss
 from studio.tunes import LOSSES, SAMPLE, thinned
 
 WARM_UP = 0.05  # of the steps
@@ -78,7 +78,7 @@ class Run:
             lots += [one.lot for one in some]
         # 2. As many at once as there is room for; their gradients add up.
         total = 0.0
-        for group in _groups(chosen, lots, self.at_once):
+        for group in groups(chosen, lots, self.at_once):
             part = loss(self.recipe, *group).sum() / len(chosen)
             part.backward()
             total += part.item()
@@ -136,20 +136,6 @@ def _lots(drawn: numpy.random.Generator, count: int) -> list[Lot]:
     times = (drawn.permutation(count) + drawn.random(count)) / count
     seeds = drawn.integers(2**62, size=count)
     return [Lot(time=float(time), seed=int(seed)) for time, seed in zip(times, seeds, strict=True)]
-
-
-def _groups(
-    examples: Sequence[Example], lots: Sequence[Lot], at_once: int
-) -> Iterator[tuple[Sequence[Example], Sequence[Lot]]]:
-    """The examples with their lots in groups of one shape, of so many at most."""
-    by_shape: dict[tuple[int, ...], list[int]] = {}
-    for row, example in enumerate(examples):
-        latents = next(iter(example.values()))
-        by_shape.setdefault(tuple(latents.shape), []).append(row)
-    for rows in by_shape.values():
-        for start in range(0, len(rows), at_once):
-            some = rows[start : start + at_once]
-            yield [examples[row] for row in some], [lots[row] for row in some]
 
 
 def _share(step: int, steps: int) -> float:
